@@ -1,0 +1,216 @@
+"""Builds an index: read, chunk, embed, write; one pass, in batches, switched to at the end."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from index.chunking import Chunker
+from index.config import BuildSettings
+from index.encoder import Encoder, open_encoder
+from index.errors import InputError
+from index.progress import SILENT, Progress
+from index.readers.registry import read_file
+from index.readers.sources import find_files
+from index.records import Document, Passage, Rejected
+from index.writer import ChunkedDocument, GenerationWriter, check_writable, write_generation
+
+if TYPE_CHECKING:
+    from index.records import Vectors
+
+BATCH_PASSAGES = 256
+"""Passages embedded and written together."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build did.
+
+    Attributes:
+        out: The index directory.
+        documents: Documents with at least one passage.
+        passages: Passages, each with one vector.
+        duplicates: Passages that repeat one already there.
+        languages: Passages by language.
+        left_out: Lines left out of all passages, by kind.
+        rejected: What could not be read, in order.
+        seconds: Wall-clock time, the loading of the model included.
+    """
+
+    out: Path
+    documents: int
+    passages: int
+    duplicates: int
+    languages: Mapping[str, int]
+    left_out: Mapping[str, int]
+    rejected: tuple[Rejected, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Something read, and the bytes of input it took."""
+
+    item: Document | Rejected
+    n_bytes: int = 0
+
+
+def build(
+    sources: Sequence[str | os.PathLike[str]] | str,
+    out: str | os.PathLike[str],
+    *,
+    settings: BuildSettings | None = None,
+    encoder: Encoder | None = None,
+    progress: Progress = SILENT,
+) -> BuildReport:
+    """Build an index of files and folders, replacing the one in ``out`` when it is complete.
+
+    Args:
+        sources: Files, folders (walked) and glob patterns.
+        out: The index directory: new, empty, or an index.
+        settings: Model, chunking, field names and encoding; the defaults when None.
+        encoder: An encoder to use instead of the settings' model.
+        progress: Told how far the build is.
+
+    Raises:
+        InputError: When a source is not there, or nothing could be indexed.
+        ModelError: When the model cannot be found or loaded.
+        StoreError: When ``out`` cannot be written.
+    """
+    settings = settings or BuildSettings()
+    names = [sources] if isinstance(sources, str) else [os.fspath(source) for source in sources]
+    if not names:
+        raise InputError("no source was named; name files, folders or patterns to index.")
+    files = list(find_files(names))
+    total = sum(file.size for file in files if not isinstance(file, Rejected))
+    steps = (
+        step
+        for file in files
+        for step in (
+            [_Step(file)]
+            if isinstance(file, Rejected)
+            else _with_bytes(read_file(file, fields=settings.fields, encoding=settings.encoding), file.size)
+        )
+    )
+    return _build(steps, total, names, Path(out), settings, encoder, progress)
+
+
+def build_documents(
+    documents: Iterable[Document],
+    out: str | os.PathLike[str],
+    *,
+    settings: BuildSettings | None = None,
+    encoder: Encoder | None = None,
+    progress: Progress = SILENT,
+) -> BuildReport:
+    """Build an index of documents made in memory; otherwise as ``build``.
+
+    Args:
+        documents: Read once, in order; ``source`` and ``doc_id`` together must be unique.
+        out: The index directory: new, empty, or an index.
+        settings: Model and chunking; the defaults when None.
+        encoder: An encoder to use instead of the settings' model.
+        progress: Told how far the build is.
+
+    Raises:
+        InputError: When nothing could be indexed.
+        ModelError: When the model cannot be found or loaded.
+        StoreError: When ``out`` cannot be written.
+    """
+    steps = (_Step(document) for document in documents)
+    return _build(steps, 0, [], Path(out), settings or BuildSettings(), encoder, progress)
+
+
+def _with_bytes(items: Iterable[Document | Rejected], size: int) -> Iterator[_Step]:
+    """Pair what comes out of a file with the bytes it took; what is left over comes with the last."""
+    left = size
+    before: _Step | None = None
+    for item in items:
+        if before:
+            yield before
+        n_bytes = min(left, len(item.text.encode("utf-8", "replace")) if isinstance(item, Document) else 0)
+        left -= n_bytes
+        before = _Step(item, n_bytes)
+    if before:
+        yield _Step(before.item, before.n_bytes + left)
+
+
+def _build(
+    steps: Iterable[_Step],
+    total: int,
+    names: Sequence[str],
+    out: Path,
+    settings: BuildSettings,
+    encoder: Encoder | None,
+    progress: Progress,
+) -> BuildReport:
+    began = time.monotonic()
+    check_writable(out)  # before the model is loaded: a wrong --out should not cost a minute
+    encoder = encoder or open_encoder(settings.model, progress)
+    chunker = Chunker(settings.chunking, encoder.count_tokens, encoder.passage_tokens)
+    rejected: list[Rejected] = []
+    with write_generation(out, encoder.fingerprint) as writer:
+        progress.start("indexing", total, "B")
+        try:
+            for batch, refused, n_bytes in _batches(steps, chunker):
+                refused += writer.append(batch, lambda passages: _encode(encoder, passages))
+                for item in refused:
+                    writer.reject(item)
+                rejected += refused
+                progress.advance(n_bytes)
+                progress.note(f"{writer.n_documents:,} documents, {writer.n_passages:,} passages")
+        finally:
+            progress.end()
+        _check_not_empty(writer, rejected)
+        manifest = writer.finish(dataclasses.asdict(settings), names)
+    counts = manifest.counts
+    return BuildReport(
+        out=out,
+        documents=counts.documents,
+        passages=counts.passages,
+        duplicates=counts.duplicates,
+        languages=counts.languages,
+        left_out=counts.left_out,
+        rejected=tuple(rejected),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _encode(encoder: Encoder, passages: Sequence[Passage]) -> Vectors:
+    return encoder.encode_passages([f"{p.context}\n{p.text}" if p.context else p.text for p in passages])
+
+
+def _batches(steps: Iterable[_Step], chunker: Chunker) -> Iterator[tuple[list[ChunkedDocument], list[Rejected], int]]:
+    """Gather chunked documents, and what was rejected meanwhile, until they hold enough passages to embed."""
+    batch: list[ChunkedDocument] = []
+    rejected: list[Rejected] = []
+    n_passages = n_bytes = 0
+    for step in steps:
+        n_bytes += step.n_bytes
+        if isinstance(step.item, Rejected):
+            rejected.append(step.item)
+        else:
+            passages, left_out = chunker.chunk(step.item)
+            if passages:
+                batch.append(ChunkedDocument(step.item, passages, left_out))
+                n_passages += len(passages)
+            else:
+                reason = f"document {step.item.doc_id!r} has no text left to index"
+                rejected.append(Rejected(step.item.source, reason))
+        if n_passages >= BATCH_PASSAGES:
+            yield batch, rejected, n_bytes
+            batch, rejected = [], []
+            n_passages = n_bytes = 0
+    yield batch, rejected, n_bytes
+
+
+def _check_not_empty(writer: GenerationWriter, rejected: Sequence[Rejected]) -> None:
+    if writer.n_passages:
+        return
+    why = f" The first of {len(rejected)} problems: {rejected[0]}" if rejected else ""
+    raise InputError(f"nothing could be indexed: no document with text was found.{why}")

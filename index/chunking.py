@@ -1,0 +1,342 @@
+"""From a document to its passages: sentences packed to a number of tokens, with exact offsets.
+
+text -> lines -> blocks (paragraphs between lines left out) -> sections (a heading and what follows) -> sentences ->
+passages. A passage never crosses a line left out or a change of language; a heading stays with what follows it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import regex
+
+from index.config import ChunkSettings
+from index.language import detect_language
+from index.records import UNKNOWN_LANG, Document, LeftOut, Passage
+from index.text import Line, find_left_out, iter_lines
+
+CountTokens = Callable[[Sequence[str]], list[int]]
+"""Numbers of tokens of texts, without prompt and special tokens."""
+
+_LONGEST_CONTEXT = 200
+"""Characters of title and heading that the model reads before a passage."""
+_CONTEXT_SHARE = 4
+"""Title and heading may each take 1/4 of a passage's tokens."""
+_SMALL = 4
+"""A section of less than 1/4 of a passage's tokens joins its neighbour."""
+_MARGIN = 4
+"""Tokens kept free: sentences counted one by one can make a little more when they stand together."""
+_LONGEST_HEADING = 100
+_LONGEST_HEADING_WORDS = 14
+_SENTENCE_ENDS = ".!…۔。;,،؛"
+_ATX_HEADING = re.compile(r"#{1,6}\s+(.*?)\s*#*")
+_LIST_ITEM = re.compile(r"(?:[-*•–—+]|\d+[.)])\s")
+_MIN_LETTERS = 20
+"""Fewer letters than this do not show a change of language."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """A sentence, or a heading, of a section."""
+
+    start: int
+    end: int
+    lang: str
+    heading: str = ""
+    n_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """Units that belong together: an optional run of headings, then sentences of one language."""
+
+    units: list[_Unit]
+    block: int
+
+    @property
+    def lang(self) -> str:
+        return self.units[-1].lang
+
+    @property
+    def n_tokens(self) -> int:
+        return sum(unit.n_tokens for unit in self.units)
+
+
+class Chunker:
+    """Cuts documents into passages."""
+
+    def __init__(self, settings: ChunkSettings, count_tokens: CountTokens, model_tokens: int) -> None:
+        """Prepare for one model.
+
+        Args:
+            settings: How to cut.
+            count_tokens: Counts with the model's own tokenizer.
+            model_tokens: The most tokens of a passage that the model reads.
+        """
+        self._settings = settings
+        self._count = count_tokens
+        self._budget = max(8, min(settings.max_tokens, model_tokens) - _MARGIN)
+
+    def chunk(self, document: Document) -> tuple[list[Passage], list[LeftOut]]:
+        """Return a document's passages, in order, and the lines that are in none of them."""
+        left_out = find_left_out(document.text)
+        doc_lang = document.lang or detect_language(document.text)
+        title, n_title = self._shorten("" if document.title_in_text else document.title)
+        budget = self._budget - n_title
+        units = list(_units(document, left_out, doc_lang))
+        sections = _sections(self._fit(document.text, units, budget), document)
+        passages: list[Passage] = []
+        carried, n_carried = "", 0
+        groups = list(_groups(sections, budget))
+        for i, group in enumerate(groups):
+            if i + 1 < len(groups) and _only_headings(group):
+                # Cut off from its text by a line left out: no passage of its own, but words before the next one.
+                heading = document.text[group[0].units[0].start : group[-1].units[-1].end]
+                carried, n_carried = self._shorten(f"{carried} {heading}")
+                continue
+            context = "\n".join(part for part in (title, carried) if part)
+            passages.extend(self._pack(document, group, context, budget - n_carried))
+            carried, n_carried = "", 0
+        return passages, left_out
+
+    def _shorten(self, context: str) -> tuple[str, int]:
+        """Return a title or heading cut to what may stand before a passage, and its number of tokens."""
+        context = " ".join(context.split())[: 2 * _LONGEST_CONTEXT]
+        n = self._count([context])[0] if context else 0
+        most = max(1, self._budget // _CONTEXT_SHARE)
+        while context and (n > most or len(context) > _LONGEST_CONTEXT):
+            context = context[: min(_LONGEST_CONTEXT, len(context) * 3 // 4)].rpartition(" ")[0]
+            n = self._count([context])[0] if context else 0
+        return context, n
+
+    def _fit(self, text: str, units: list[tuple[int, _Unit]], budget: int) -> list[tuple[int, _Unit]]:
+        """Count every unit's tokens; cut those that alone are longer than ``budget``."""
+        counts = self._count([text[unit.start : unit.end] for _, unit in units])
+        fitted = []
+        for (block, unit), n in zip(units, counts, strict=True):
+            if n <= budget:
+                fitted.append((block, _Unit(unit.start, unit.end, unit.lang, unit.heading, n)))
+                continue
+            for start, end, size in self._cut(text, unit.start, unit.end, budget):
+                fitted.append((block, _Unit(start, end, unit.lang, "", size)))
+        return fitted
+
+    def _cut(self, text: str, start: int, end: int, budget: int) -> Iterator[tuple[int, int, int]]:
+        """Cut a span at white space, or inside a word between graphemes, into parts of at most ``budget`` tokens."""
+        pieces = [(start + m.start(), start + m.end()) for m in re.finditer(r"\S+", text[start:end])]
+        counts = self._count([text[a:b] for a, b in pieces])
+        part: tuple[int, int, int] | None = None
+        for (a, b), n in zip(pieces, counts, strict=True):
+            if part and part[2] + n <= budget:
+                part = (part[0], b, part[2] + n)
+                continue
+            if part:
+                yield part
+            part = (a, b, n)
+            if n > budget:
+                yield from self._cut_word(text, a, b, n, budget)
+                part = None
+        if part:
+            yield part
+
+    def _cut_word(self, text: str, start: int, end: int, n: int, budget: int) -> Iterator[tuple[int, int, int]]:
+        if n <= budget or end - start == 1:
+            yield start, end, n
+            return
+        middle = start + (end - start) // 2
+        grapheme = next(m for m in regex.finditer(r"\X", text[start:end]) if start + m.end() >= middle)
+        at = start + grapheme.end() if start + grapheme.end() < end else start + grapheme.start()
+        if at == start:  # one grapheme of very many marks: no better place than its middle
+            at = middle
+        for a, b in ((start, at), (at, end)):
+            yield from self._cut_word(text, a, b, self._count([text[a:b]])[0], budget)
+
+    def _pack(self, document: Document, group: Sequence[_Section], before: str, budget: int) -> Iterator[Passage]:
+        """Pack the sentences of sections that may stand together, in passages of about the same length."""
+        units = [unit for section in group for unit in section.units]
+        total = sum(unit.n_tokens for unit in units)
+        heading, n_heading = "", 0
+        if total > budget:  # its later passages are told the heading they stand under
+            heading, n_heading = self._shorten(next((unit.heading for unit in units if unit.heading), ""))
+        budget -= n_heading
+        aim = total / max(1, -(-total // budget))
+        current: list[_Unit] = []
+        repeated = 0  # tokens of ``current`` that the passage before holds too
+        new = 0  # its other tokens
+        for i, unit in enumerate(units):
+            # A heading goes with what follows it.
+            following = unit.n_tokens + (units[i + 1].n_tokens if unit.heading and i + 1 < len(units) else 0)
+            is_full = repeated + new + following > budget or new + unit.n_tokens / 2 > aim
+            if new and is_full and (not current[-1].heading or repeated + new + unit.n_tokens > budget):
+                yield self._passage(document, current, before, heading)
+                current = self._overlap(current, budget - following)
+                repeated, new = sum(u.n_tokens for u in current), 0
+            current.append(unit)
+            new += max(1, unit.n_tokens)
+        if new:
+            yield self._passage(document, current, before, heading)
+
+    def _overlap(self, units: Sequence[_Unit], room: int) -> list[_Unit]:
+        """Return the last sentences of a passage that the next one repeats: few enough to leave most of it new."""
+        kept: list[_Unit] = []
+        for unit in reversed(units[1:]):
+            size = sum(u.n_tokens for u in kept) + unit.n_tokens
+            if len(kept) == self._settings.overlap_sentences or unit.heading or size > min(room, self._budget // 4):
+                break
+            kept.insert(0, unit)
+        return kept
+
+    def _passage(self, document: Document, units: Sequence[_Unit], before: str, heading: str) -> Passage:
+        start, end = units[0].start, units[-1].end
+        has_heading = any(unit.heading for unit in units)
+        context = [part for part in (before, "" if has_heading else heading) if part]
+        lang = document.lang or next((u.lang for u in reversed(units) if not u.heading), units[-1].lang)
+        return Passage(start, end, document.text[start:end], lang, "\n".join(context))
+
+
+def _only_headings(group: Sequence[_Section]) -> bool:
+    return all(unit.heading for section in group for unit in section.units)
+
+
+def _units(document: Document, left_out: Sequence[LeftOut], doc_lang: str) -> Iterator[tuple[int, _Unit]]:
+    """Yield the headings and sentences of a document with the number of their block; lines left out end a block."""
+    block = 0
+    lang = doc_lang
+    for paragraph in _paragraphs(document.text, left_out):
+        if paragraph is None:
+            block += 1
+            continue
+        span = document.text[paragraph[0].start : paragraph[-1].end]
+        if not document.lang and sum(char.isalpha() for char in span[:200]) >= _MIN_LETTERS:
+            lang = detect_language(span, expected=(doc_lang,))
+        heading = _heading(paragraph)
+        if heading:
+            yield block, _Unit(paragraph[0].start, paragraph[-1].end, lang, heading)
+            continue
+        for start, end in _sentences(document.text, paragraph, lang):
+            yield block, _Unit(start, end, lang)
+
+
+def _paragraphs(text: str, left_out: Sequence[LeftOut]) -> Iterator[list[Line] | None]:
+    """Yield runs of lines between blank ones, and None for every line left out."""
+    skipped = {span.start: span.end for span in left_out}
+    until = 0
+    run: list[Line] = []
+    for line in iter_lines(text):
+        dropped = line.start < until or (line.start in skipped and bool(line.text))
+        until = max(until, skipped.get(line.start, 0))
+        if line.text and not dropped:
+            if _ATX_HEADING.fullmatch(line.text):  # needs no blank line around it
+                if run:
+                    yield run
+                yield [line]
+                run = []
+            else:
+                run.append(line)
+            continue
+        if run:
+            yield run
+        run = []
+        if dropped:
+            yield None
+    if run:
+        yield run
+
+
+def _heading(paragraph: Sequence[Line]) -> str:
+    """Return the words of a heading, "" when the paragraph is none."""
+    if len(paragraph) != 1:
+        return ""
+    line = paragraph[0].text
+    atx = _ATX_HEADING.fullmatch(line)
+    if atx:
+        return atx.group(1)
+    is_short = len(line) <= _LONGEST_HEADING and len(line.split()) <= _LONGEST_HEADING_WORDS
+    if not is_short or line[-1] in _SENTENCE_ENDS or _LIST_ITEM.match(line) or not any(c.isalpha() for c in line):
+        return ""
+    return line
+
+
+def _sentences(text: str, paragraph: Sequence[Line], lang: str) -> Iterator[tuple[int, int]]:
+    """Yield the offsets of a paragraph's sentences, without white space at their ends.
+
+    Lines are read one by one, unless the paragraph was wrapped at a width: then a line's end is only a space.
+    """
+    start, end = paragraph[0].start, paragraph[-1].end
+    spans = [(start, end)] if _is_wrapped(paragraph) else [(line.start, line.end) for line in paragraph]
+    for a, b in spans:
+        yield from _split(re.sub(r"[\r\n]", " ", text[a:b]), a, lang)
+
+
+def _is_wrapped(paragraph: Sequence[Line]) -> bool:
+    lengths = [line.end - line.start for line in paragraph]
+    widest = max(lengths)
+    if len(lengths) < 2 or not 40 <= widest <= 120:
+        return False
+    if any(_LIST_ITEM.match(line.text) or line.text.startswith("|") for line in paragraph):
+        return False
+    full = sum(length >= 0.7 * widest for length in lengths[:-1])
+    open_ended = sum(line.text[-1] not in ".!?…۔؟:" for line in paragraph[:-1])
+    return 2 * full > len(lengths) - 1 and 2 * open_ended > len(lengths) - 1
+
+
+def _split(line: str, offset: int, lang: str) -> Iterator[tuple[int, int]]:
+    import sentencex
+
+    pending: tuple[int, int] | None = None
+    for boundary in sentencex.get_sentence_boundaries(lang if lang != UNKNOWN_LANG else "en", line):
+        start, end = boundary["start_index"], boundary["end_index"]
+        piece = line[start:end]
+        stripped = piece.strip()
+        if not stripped:
+            continue
+        start += len(piece) - len(piece.lstrip())
+        end = start + len(stripped)
+        if pending and _continues(line[pending[0] : pending[1]], stripped):
+            pending = (pending[0], end)
+            continue
+        if pending:
+            yield offset + pending[0], offset + pending[1]
+        pending = (start, end)
+    if pending:
+        yield offset + pending[0], offset + pending[1]
+
+
+def _continues(before: str, piece: str) -> bool:
+    """Tell whether the splitter cut where no sentence ends: before a small letter, or after "3."."""
+    return piece[0].islower() or not any(char.isalpha() for char in piece) or not any(c.isalpha() for c in before)
+
+
+def _sections(units: Sequence[tuple[int, _Unit]], document: Document) -> list[_Section]:
+    """Cut at every heading that follows text, at lines left out, and at changes of language."""
+    sections: list[_Section] = []
+    for block, unit in units:
+        last = sections[-1] if sections else None
+        if last and block == last.block:
+            after = last.units[-1]
+            starts = bool(unit.heading) and not after.heading
+            changes = not document.lang and unit.lang != after.lang and not after.heading
+            if not starts and not changes:
+                last.units.append(unit)
+                continue
+        sections.append(_Section([unit], block))
+    return sections
+
+
+def _groups(sections: Sequence[_Section], budget: int) -> Iterator[list[_Section]]:
+    """Join sections too small to stand alone with the one that follows, else with the one before."""
+    group: list[_Section] = []
+    for section in sections:
+        size = sum(s.n_tokens for s in group)
+        joins = group and section.block == group[-1].block and section.lang == group[-1].lang
+        small = size < budget // _SMALL or section.n_tokens < budget // _SMALL
+        if joins and small and size + section.n_tokens <= budget:
+            group.append(section)
+            continue
+        if group:
+            yield group
+        group = [section]
+    if group:
+        yield group

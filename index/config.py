@@ -1,0 +1,138 @@
+"""Settings of a build: frozen, validated where they are made, unknown keys refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from index.errors import SettingsError
+
+OFFLINE_MODEL = "e5-small"
+"""The model that needs no network."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSettings:
+    """How documents become passages.
+
+    Attributes:
+        max_tokens: The most tokens of a passage, counted with the model's own tokenizer.
+        overlap_sentences: How many sentences a passage shares with the one before it in the same section.
+    """
+
+    max_tokens: int = 256
+    overlap_sentences: int = 1
+
+    def __post_init__(self) -> None:
+        if not 16 <= self.max_tokens <= 8192:
+            raise SettingsError(f"max_tokens is {self.max_tokens}; give a number of tokens from 16 to 8192.")
+        if not 0 <= self.overlap_sentences <= 10:
+            raise SettingsError(f"overlap_sentences is {self.overlap_sentences}; give a number from 0 to 10.")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldNames:
+    """Which fields of a JSON Lines record or a table hold what; "" for ``id`` tries _id, id, doc_id in turn."""
+
+    text: str = "text"
+    id: str = ""
+    title: str = "title"
+    lang: str = "lang"
+
+    def __post_init__(self) -> None:
+        if not self.text:
+            raise SettingsError("the name of the text field is empty; name the field that holds the text.")
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The id fields to try, in order."""
+        return (self.id,) if self.id else ("_id", "id", "doc_id")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """Which model embeds, and how it is asked.
+
+    Attributes:
+        name: ``e5-small``, a hub id, or a local folder of sentence-transformers files.
+        query_prompt: Put before every query; None for what the model itself asks for.
+        passage_prompt: Put before every passage; None for what the model itself asks for.
+        batch_size: Texts per forward pass.
+        threads: Threads of the model; 0 for as many as there are cores.
+    """
+
+    name: str = OFFLINE_MODEL
+    query_prompt: str | None = None
+    passage_prompt: str | None = None
+    batch_size: int = 32
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise SettingsError(f"the model's name is empty; name a model, for example {OFFLINE_MODEL}.")
+        if not 1 <= self.batch_size <= 4096:
+            raise SettingsError(f"batch_size is {self.batch_size}; give a number from 1 to 4096.")
+        if not 0 <= self.threads <= 1024:
+            raise SettingsError(f"threads is {self.threads}; give a number from 0 (all cores) to 1024.")
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSettings:
+    """Everything that decides what an index holds.
+
+    Attributes:
+        model: The model and its prompts.
+        chunking: How documents become passages.
+        fields: Names of the fields of JSON Lines and tables.
+        encoding: The text encoding of all files; "" to detect it file by file.
+    """
+
+    model: ModelSettings = field(default_factory=ModelSettings)
+    chunking: ChunkSettings = field(default_factory=ChunkSettings)
+    fields: FieldNames = field(default_factory=FieldNames)
+    encoding: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            "".encode(self.encoding or "utf-8")
+        except LookupError as error:
+            raise SettingsError(
+                f"encoding {self.encoding!r} is not known; use a name such as utf-8 or windows-1257."
+            ) from error
+
+
+def from_mapping(kind: type[T], values: Mapping[str, Any], where: str) -> T:
+    """Make a settings record from plain data, refusing unknown keys and wrong types.
+
+    Args:
+        kind: The dataclass to make; fields that are dataclasses take a mapping.
+        values: Plain data, as from TOML or JSON.
+        where: The file and table, for messages.
+
+    Raises:
+        SettingsError: For an unknown key, a value of another type, or a value out of range.
+    """
+    known = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    default = kind()
+    made: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            raise SettingsError(f"{where}: unknown setting {key!r} (known: {', '.join(sorted(known))}).")
+        current = getattr(default, key)
+        if dataclasses.is_dataclass(current):
+            if not isinstance(value, Mapping):
+                raise SettingsError(f"{where}: {key} is a table of settings, not {value!r}.")
+            made[key] = from_mapping(type(current), value, f"{where} [{key}]")
+            continue
+        expected = str if current is None else type(current)
+        if type(value) is not expected and not (value is None and current is None):
+            raise SettingsError(f"{where}: {key} must be a {expected.__name__}, not {value!r}.")
+        made[key] = value
+    try:
+        return kind(**made)
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error}") from error

@@ -1,0 +1,57 @@
+"""Every error this project raises on purpose, in one tree.
+
+    TonguesError
+    ├── InputError           a path, file or field that cannot be used
+    ├── SettingsError        a setting or configuration file that cannot be used
+    ├── QueryError           a question, or a filter of it, that cannot be answered
+    ├── ModelError           a model that is absent, damaged or out of reach
+    └── StoreError           an index directory that cannot be read or written
+        ├── NoIndexError         there is none
+        ├── IndexFormatError     written in another format version
+        ├── IndexDamagedError    a file is missing, cut short or changed
+        └── EncoderMismatchError made with another encoder than the one at hand
+
+A message says what is wrong, where, and how to mend it.
+"""
+
+from __future__ import annotations
+
+
+class TonguesError(Exception):
+    """Something the user can mend; the command line prints it as one line and exits with status 1."""
+
+
+class InputError(TonguesError):
+    """A path, file or field cannot be used."""
+
+
+class SettingsError(TonguesError):
+    """A setting or a configuration file cannot be used."""
+
+
+class QueryError(TonguesError):
+    """A question, or a filter of it, cannot be answered."""
+
+
+class ModelError(TonguesError):
+    """A model is absent, damaged or out of reach."""
+
+
+class StoreError(TonguesError):
+    """An index directory cannot be read or written."""
+
+
+class NoIndexError(StoreError):
+    """There is no index in the directory."""
+
+
+class IndexFormatError(StoreError):
+    """The index was written in another format version."""
+
+
+class IndexDamagedError(StoreError):
+    """A file of the index is missing, cut short or changed."""
+
+
+class EncoderMismatchError(StoreError):
+    """The index was made with another encoder than the one at hand."""

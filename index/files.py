@@ -1,0 +1,87 @@
+"""Where this project keeps its own files, and how a file or folder comes into being whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from index.errors import StoreError, TonguesError
+
+
+def home() -> Path:
+    """Return the folder for models and other derived files: ``TONGUES_HOME``, or the user's cache folder."""
+    named = os.environ.get("TONGUES_HOME")
+    if named:
+        return Path(named).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("manytongues", appauthor=False))
+
+
+def sync(path: Path) -> None:
+    """Have the operating system put a file, or a folder's list of names, on disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open a folder for this
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a small file's content: a reader sees the old content or the new, never a part.
+
+    Raises:
+        OSError: When it cannot be written; the old content is then still there.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)  # mkstemp keeps others out; an index may be shared
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+@contextlib.contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``target`` that takes its name when the block ends well, and is removed otherwise.
+
+    Raises:
+        OSError: When it cannot be made or renamed.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                sync(file)
+        sync(temporary)
+        temporary.chmod(0o755)
+        temporary.replace(target)
+        sync(target.parent)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def write_error(error: OSError, path: Path) -> TonguesError:
+    """Turn a failure to write into a message with its remedy."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(f"{path}: the disk is full. Free some space, or write somewhere else, and run it again.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StoreError(f"{path}: no permission to write here. Name a folder that you may write to.")
+    return StoreError(f"{path}: cannot be written ({error.strerror or error}).")

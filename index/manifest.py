@@ -1,0 +1,120 @@
+"""The manifest of an index: what is in it, how it was made, and how to know that it is whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from index.encoder import Fingerprint
+from index.errors import IndexDamagedError, IndexFormatError
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """Size in bytes and sha256 of a file of the index."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a build found.
+
+    Attributes:
+        documents: Documents with at least one passage.
+        passages: Passages, each with one vector.
+        duplicates: Passages that repeat one already there; they have no vector of their own.
+        left_out: Lines left out of all passages, by kind.
+        rejected: Files and records that could not be read.
+        languages: Passages by language.
+    """
+
+    documents: int = 0
+    passages: int = 0
+    duplicates: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    rejected: int = 0
+    languages: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one generation of an index says of itself.
+
+    Attributes:
+        tool_version: The version that wrote it.
+        created: When, in ISO 8601, UTC.
+        encoder: What decides the vectors.
+        settings: The settings of the build, as plain data.
+        sources: What the build was given to read, in order.
+        languages: Position in this list = the code in the file of languages.
+        counts: What the build found.
+        files: Every other file of the generation.
+        kind: The kind of vector index.
+        metric: What the scores are.
+        format_version: Version of the directory's form.
+    """
+
+    tool_version: str
+    created: str
+    encoder: Fingerprint
+    settings: Mapping[str, Any]
+    sources: tuple[str, ...]
+    languages: tuple[str, ...]
+    counts: Counts
+    files: Mapping[str, FileRecord]
+    kind: str = "flat"
+    metric: str = "inner product of unit vectors (cosine)"
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> str:
+        """Return the manifest as JSON text."""
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2) + "\n"
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check the manifest of a generation.
+
+    Raises:
+        IndexFormatError: When another version of the directory's form wrote it.
+        IndexDamagedError: When it is missing or not a manifest.
+    """
+    path = folder / MANIFEST
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        version = data["format_version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IndexDamagedError(f"{path}: missing or damaged ({error}). Build the index again.") from error
+    if version != FORMAT_VERSION:
+        raise IndexFormatError(
+            f"{folder}: written in format {version} (by version {data.get('tool_version', 'unknown')}); this version "
+            f"reads format {FORMAT_VERSION}. Build the index again, or use the version that wrote it."
+        )
+    try:
+        return Manifest(
+            **{
+                **data,
+                "encoder": Fingerprint(**data["encoder"]),
+                "counts": Counts(**data["counts"]),
+                "files": {str(name): FileRecord(**record) for name, record in data["files"].items()},
+                "sources": tuple(data["sources"]),
+                "languages": tuple(data["languages"]),
+            }
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise IndexDamagedError(f"{path}: not a manifest ({error}). Build the index again.") from error
+
+
+def record_file(path: Path) -> FileRecord:
+    """Measure a file: its size and sha256."""
+    with path.open("rb") as file:
+        return FileRecord(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())

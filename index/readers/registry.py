@@ -1,0 +1,113 @@
+"""Which module reads which format.
+
+A module of this package that defines ``SUFFIXES`` and ``read`` is a reader: adding a format is adding one file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import stat
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Protocol, cast
+
+import index.readers
+from index.config import FieldNames
+from index.errors import InputError, SettingsError
+from index.readers.source_file import SourceFile
+from index.records import Document, Rejected
+
+
+class ReaderModule(Protocol):
+    """What a module defines to be a reader."""
+
+    SUFFIXES: tuple[str, ...]
+    """The suffixes it reads, lower case, each with its dot."""
+
+    def read(self, file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Document | Rejected]:
+        """Read one file.
+
+        Args:
+            file: The file; its ``doc_id`` names the document, or is the stem of the ids of records without one.
+            fields: Which fields of a record hold what; formats without fields leave it alone.
+            encoding: The name of the text encoding, or "" to detect it.
+
+        Raises:
+            InputError: If the file as a whole cannot be read; the message lacks the file's name.
+            OSError: If the file cannot be opened or read.
+        """
+        ...
+
+
+def read_file(file: SourceFile, *, fields: FieldNames, encoding: str = "") -> Iterator[Document | Rejected]:
+    """Read one file with the reader of its suffix.
+
+    What is wrong with the file, or with a record in it, comes out as a ``Rejected`` in its place; documents read
+    before the fault stand.
+
+    Args:
+        file: The file, as ``find_files`` gives it.
+        fields: Which fields of JSON Lines and tables hold what.
+        encoding: The name of the text encoding, or "" to detect it.
+
+    Raises:
+        SettingsError: If there is no such encoding.
+    """
+    try:
+        "".encode(encoding or "utf-8")
+    except (LookupError, UnicodeError) as error:
+        raise SettingsError(f"encoding {encoding!r} is not known; use a name such as utf-8 or windows-1257.") from error
+    return _read_guarded(file, fields, encoding)
+
+
+def supported_suffixes() -> tuple[str, ...]:
+    """List the suffixes that have a reader, lower case and sorted."""
+    return tuple(sorted(_readers()))
+
+
+def is_supported(suffix: str) -> bool:
+    """Tell whether a suffix (with its dot, in any case) has a reader."""
+    return suffix.lower() in _readers()
+
+
+def unsupported_reason(suffix: str) -> str:
+    """Say that a suffix has no reader, and which suffixes have one."""
+    kind = f"{suffix!r} files" if suffix else "files without a suffix"
+    return f"no reader for {kind} (supported: {', '.join(supported_suffixes())}); convert it to one of these."
+
+
+def _read_guarded(file: SourceFile, fields: FieldNames, encoding: str) -> Iterator[Document | Rejected]:
+    """Read a file, turning every fault of the file into a ``Rejected``."""
+    if not is_supported(file.path.suffix):
+        yield Rejected(file.source, unsupported_reason(file.path.suffix))
+        return
+    reader = _readers()[file.path.suffix.lower()]
+    try:
+        # Opening a pipe would wait for a writer that may never come.
+        if not stat.S_ISREG(file.path.stat().st_mode):
+            raise InputError("is not a regular file; name a file that holds text.")
+        yield from reader.read(file, fields=fields, encoding=encoding)
+    except InputError as error:
+        yield Rejected(file.source, str(error))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        yield Rejected(file.source, f"cannot be read ({reason}); check that it is still there and may be read.")
+    except UnicodeError as error:
+        yield Rejected(file.source, f"cannot be decoded ({error}); name its encoding with --encoding.")
+
+
+@cache
+def _readers() -> Mapping[str, ReaderModule]:
+    """Import the package's modules and collect the readers among them, by suffix."""
+    found: dict[str, ReaderModule] = {}
+    for info in pkgutil.iter_modules(index.readers.__path__, "index.readers."):
+        module = importlib.import_module(info.name)
+        if not (hasattr(module, "SUFFIXES") and hasattr(module, "read")):
+            continue
+        reader = cast("ReaderModule", module)
+        for suffix in reader.SUFFIXES:
+            if suffix in found:
+                raise ValueError(f"{info.name}: another reader already reads {suffix!r}; remove it from one SUFFIXES.")
+            found[suffix] = reader
+    return found

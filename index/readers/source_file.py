@@ -1,0 +1,27 @@
+"""A file that was found and can be read: what every reader is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file to read.
+
+    Attributes:
+        path: Where it is.
+        source: The path as the user would name it, with "/" between folders.
+        doc_id: The path below the folder it was found under, with "/" between folders; the file's name if named itself.
+        size: Its size when it was found, in bytes.
+    """
+
+    path: Path
+    source: str
+    doc_id: str
+    size: int
+
+    def at(self, line: int) -> str:
+        """Name a line of the file, counted from 1, the way messages do (``docs.jsonl:41``)."""
+        return f"{self.source}:{line}"

@@ -1,0 +1,119 @@
+"""From what the user names (files, folders, patterns) to the files to read."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+from index.errors import InputError
+from index.readers.registry import is_supported, supported_suffixes, unsupported_reason
+from index.readers.source_file import SourceFile
+from index.readers.walk import Found, glob_files, has_magic, walk_folder
+from index.records import Rejected
+
+
+def find_files(paths: Sequence[str]) -> Iterator[SourceFile | Rejected]:
+    """Find the files to read, in the order of the arguments, each file once.
+
+    A folder is walked with all its subfolders, in code point order of names; names that begin with a dot are passed
+    over. An argument that does not exist as it stands is taken for a glob pattern (``docs/**/*.md``), whose files get
+    their ``doc_id`` below the part before the first wildcard.
+
+    Args:
+        paths: Files, folders and glob patterns.
+
+    Yields:
+        Each readable file, and a ``Rejected`` for each symlinked folder, special file (never opened), file in a format
+        without a reader, and folder or file that cannot be looked at.
+
+    Raises:
+        InputError: Before anything is yielded, if an argument does not exist or a pattern matches nothing.
+    """
+    # A list, not a generator: a misspelt last argument should not cost the reading of the first ones.
+    found = [_find(argument) for argument in paths]
+    seen: set[Path] = set()
+    for item in chain.from_iterable(found):
+        if isinstance(item, Rejected):
+            yield _printable(item)
+        else:
+            yield from _admit(item, seen)
+
+
+def _find(argument: str) -> Iterable[Found | Rejected]:
+    """Find what one argument names.
+
+    Raises:
+        InputError: If it names nothing.
+    """
+    if not argument:
+        raise InputError("a path is empty; name a file, a folder or a pattern such as 'docs/**/*.md'.")
+    path = Path(argument)
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        if has_magic(argument) and "\0" not in argument:
+            return _match(argument)
+        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be used ({_reason(error)})"
+        raise InputError(f"{argument!r} {reason}; check the spelling and the folder you are in.") from error
+    if stat.S_ISDIR(mode):
+        return walk_folder(path)
+    return [Found(path, path.name)]
+
+
+def _match(pattern: str) -> list[Found | Rejected]:
+    """Find the files of a pattern.
+
+    Raises:
+        InputError: If there are none.
+    """
+    found = glob_files(pattern)
+    if not found:
+        raise InputError(
+            f"{pattern!r} matches no file; check the pattern ('*' stays in one folder, '**' crosses folders; "
+            f"formats that can be read: {', '.join(supported_suffixes())})."
+        )
+    return found
+
+
+def _admit(found: Found, seen: set[Path]) -> Iterator[SourceFile | Rejected]:
+    """Yield a found file once, or why it cannot be read; adds to ``seen``."""
+    source = found.path.as_posix()
+    try:
+        status = found.path.stat()
+        real = found.path.resolve()
+    except FileNotFoundError:
+        yield _printable(Rejected(source, "is a link to nothing, or was removed; remove the link or mend it."))
+        return
+    except OSError as error:
+        yield _printable(Rejected(source, f"cannot be looked at ({_reason(error)}); check that it may be read."))
+        return
+    if real in seen:
+        return
+    seen.add(real)
+    suffix = found.path.suffix
+    if not stat.S_ISREG(status.st_mode):
+        yield _printable(
+            Rejected(source, "is not a regular file (a pipe, socket or device); name files that hold text.")
+        )
+    elif not _is_unicode(source):
+        yield _printable(Rejected(source, "the file's name is not valid Unicode; rename it."))
+    elif not is_supported(suffix):
+        yield Rejected(source, unsupported_reason(suffix))
+    else:
+        yield SourceFile(found.path, source, found.doc_id, status.st_size)
+
+
+def _is_unicode(name: str) -> bool:
+    """Tell whether a name can be written as UTF-8: names of undecodable bytes hold lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _printable(rejected: Rejected) -> Rejected:
+    """Write the undecodable bytes of a file's name as escapes, so that the report can be printed."""
+    return Rejected(rejected.where.encode("utf-8", "backslashreplace").decode("utf-8"), rejected.reason)
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__

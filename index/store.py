@@ -1,0 +1,297 @@
+"""The index directory: generations, each complete before it is switched to and never changed after.
+
+DIR/CURRENT                     the name of the generation to read
+DIR/generations/NAME/
+    manifest.json               what is in it, with size and sha256 of every file
+    passages.sqlite             documents, passages, which passage stands where
+    vectors.npy                 one unit vector a passage, float32
+    langs.npy                   one language code a passage, uint16
+    index.faiss                 the vector index
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from index.errors import IndexDamagedError, NoIndexError, StoreError
+from index.manifest import Manifest, read_manifest, record_file
+from index.vectors import FlatIndex, open_vectors
+
+if TYPE_CHECKING:
+    from index.records import LangCodes, Vectors
+
+CURRENT = "CURRENT"
+GENERATIONS = "generations"
+DATABASE = "passages.sqlite"
+VECTORS = "vectors.npy"
+LANGS = "langs.npy"
+FAISS = "index.faiss"
+
+_ROWS_A_QUERY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """Where a passage stands: a document and the offsets of its characters in the document's text."""
+
+    source: str
+    doc_id: str
+    title: str
+    start: int
+    end: int
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage as stored, with every place it stands in, in the order they were read."""
+
+    passage_id: str
+    lang: str
+    context: str
+    text: str
+    occurrences: tuple[Occurrence, ...]
+
+
+class Store:
+    """One generation of an index, opened for reading."""
+
+    def __init__(self, directory: Path, folder: Path, manifest: Manifest) -> None:
+        """Use ``Store.open``."""
+        self.directory = directory
+        self.folder = folder
+        self.manifest = manifest
+        self._database = _open_database(folder / DATABASE)
+        self._langs: LangCodes | None = None
+
+    @classmethod
+    def open(cls, directory: str | Path) -> Store:
+        """Open the current generation of an index; sizes and versions are checked, checksums are not.
+
+        Raises:
+            NoIndexError: When there is no index.
+            IndexFormatError: When another version of the form wrote it.
+            IndexDamagedError: When a file is missing or has another size.
+        """
+        directory = Path(directory)
+        for attempt in (1, 2):
+            folder = current_generation(directory)
+            try:
+                manifest = read_manifest(folder)
+                check_sizes(folder, manifest)
+                return cls(directory, folder, manifest)
+            except IndexDamagedError:
+                # A build may have switched and cleared away between reading the name and opening the files.
+                if attempt == 2 or current_generation(directory) == folder:
+                    raise
+        raise AssertionError("unreachable")
+
+    @property
+    def n_passages(self) -> int:
+        """The number of passages, and of rows."""
+        return self.manifest.counts.passages
+
+    @property
+    def lang_codes(self) -> LangCodes:
+        """Shape (n_passages,): each row's position in ``manifest.languages``."""
+        if self._langs is None:
+            import numpy as np
+
+            try:
+                self._langs = np.load(self.folder / LANGS, mmap_mode="r" if self.n_passages else None)
+            except (OSError, ValueError) as error:
+                raise IndexDamagedError(f"{self.folder / LANGS}: cannot be read ({error}). Build it again.") from error
+            if self._langs.shape != (self.n_passages,):
+                raise IndexDamagedError(f"{self.folder / LANGS}: not one language a passage. Build the index again.")
+        return self._langs
+
+    def vectors(self) -> Vectors:
+        """Return the unit vectors, mapped into memory, shape (n_passages, dim)."""
+        return open_vectors(self.folder / VECTORS, self.n_passages, self.manifest.encoder.dim)
+
+    def vector_index(self) -> FlatIndex:
+        """Open the vector index.
+
+        Raises:
+            IndexDamagedError: When it cannot be read or does not fit the manifest.
+        """
+        index = FlatIndex.open(self.folder / FAISS)
+        if (index.n_rows, index.dim) != (self.n_passages, self.manifest.encoder.dim):
+            raise IndexDamagedError(
+                f"{self.folder / FAISS}: holds {index.n_rows} vectors of {index.dim} numbers, not {self.n_passages} "
+                f"of {self.manifest.encoder.dim}. Build the index again."
+            )
+        return index
+
+    def passages(self, rows: Sequence[int]) -> list[StoredPassage]:
+        """Return the passages of rows, in the order given.
+
+        Raises:
+            IndexDamagedError: When a row is not there.
+        """
+        found: dict[int, StoredPassage] = {}
+        for at in range(0, len(rows), _ROWS_A_QUERY):
+            found.update(self._read_rows(rows[at : at + _ROWS_A_QUERY]))
+        try:
+            return [found[row] for row in rows]
+        except KeyError as error:
+            raise IndexDamagedError(
+                f"{self.folder / DATABASE}: row {error} is missing. Build the index again."
+            ) from None
+
+    def _read_rows(self, rows: Sequence[int]) -> dict[int, StoredPassage]:
+        marks = ",".join("?" * len(rows))
+        with self._reading():
+            places: dict[int, list[Occurrence]] = {row: [] for row in rows}
+            for row, start, end, source, doc_id, title, metadata in self._database.execute(
+                "SELECT o.row, o.start, o.end, d.source, d.doc_id, d.title, d.metadata FROM occurrences o "
+                f"JOIN documents d ON d.doc = o.doc WHERE o.row IN ({marks}) ORDER BY o.row, o.doc, o.start",
+                rows,
+            ):
+                places[row].append(Occurrence(source, doc_id, title, start, end, json.loads(metadata)))
+            return {
+                row: StoredPassage(passage_id, lang, context, text, tuple(places[row]))
+                for row, passage_id, lang, context, text in self._database.execute(
+                    f"SELECT row, passage_id, lang, context, text FROM passages WHERE row IN ({marks})", rows
+                )
+            }
+
+    def rejected(self, limit: int = -1) -> list[tuple[str, str]]:
+        """Return what could not be read when the index was built: where, and why."""
+        with self._reading():
+            return list(self._database.execute("SELECT place, reason FROM rejected ORDER BY rowid LIMIT ?", (limit,)))
+
+    def left_out(self, limit: int = -1) -> list[tuple[str, int, int, str, str]]:
+        """Return the lines left out of all passages: document, offsets, kind, text."""
+        query = (
+            "SELECT d.doc_id, l.start, l.end, l.kind, l.text FROM left_out l JOIN documents d ON d.doc = l.doc "
+            "ORDER BY l.doc, l.start LIMIT ?"
+        )
+        with self._reading():
+            return list(self._database.execute(query, (limit,)))
+
+    def check_counts(self) -> None:
+        """Check the database, and that every file holds as many rows as the manifest tells.
+
+        Raises:
+            IndexDamagedError: Naming the first file that does not.
+        """
+        n = self.n_passages
+        with self._reading():
+            (state,) = self._database.execute("PRAGMA integrity_check").fetchone()
+            (stored,) = self._database.execute("SELECT count(*) FROM passages").fetchone()
+            (placed,) = self._database.execute("SELECT count(DISTINCT row) FROM occurrences").fetchone()
+        if state != "ok":
+            raise IndexDamagedError(f"{self.folder / DATABASE}: {state}. Build the index again.")
+        if (stored, placed) != (n, n):
+            raise IndexDamagedError(
+                f"{self.folder / DATABASE}: {stored} passages where the manifest has {n}. Build again."
+            )
+        self.vectors()
+        self.vector_index()
+        _ = self.lang_codes
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, ValueError) as error:
+            raise IndexDamagedError(
+                f"{self.folder / DATABASE}: cannot be read ({error}). Run `tongues verify`, then build the index again."
+            ) from error
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._database.close()
+        self._langs = None
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+def _open_database(path: Path) -> sqlite3.Connection:
+    # Read-only and immutable: no lock, no journal, and nothing the file says can make SQLite write.
+    uri = f"file:{quote(path.resolve().as_posix())}?mode=ro&immutable=1"
+    try:
+        database = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        database.execute("PRAGMA trusted_schema = OFF")
+        database.execute("SELECT row FROM passages LIMIT 1")
+    except sqlite3.Error as error:
+        raise IndexDamagedError(f"{path}: cannot be read ({error}). Build the index again.") from error
+    return database
+
+
+def current_generation(directory: Path) -> Path:
+    """Return the folder of the current generation.
+
+    Raises:
+        NoIndexError: When the directory is no index.
+        IndexDamagedError: When it names a generation that is not there.
+    """
+    try:
+        name = (directory / CURRENT).read_text("utf-8").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        what = "there is no such directory" if not directory.exists() else "no index here"
+        raise NoIndexError(f"{directory}: {what}. Make one with: tongues build PATH... --out {directory}") from None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{directory / CURRENT}: cannot be read ({error}).") from error
+    folder = directory / GENERATIONS / name
+    if Path(name).name != name or not folder.is_dir():
+        raise IndexDamagedError(f"{directory / CURRENT}: names {name!r}, which is not there. Build the index again.")
+    return folder
+
+
+def check_sizes(folder: Path, manifest: Manifest) -> None:
+    """Check that every file of a generation is there in its full size.
+
+    Raises:
+        IndexDamagedError: Naming the first that is not.
+    """
+    for name, record in manifest.files.items():
+        path = folder / name
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise IndexDamagedError(f"{path}: missing. Build the index again.") from error
+        if size != record.size:
+            raise IndexDamagedError(f"{path}: {size} bytes where {record.size} were written. Build the index again.")
+
+
+def verify(directory: str | Path) -> list[str]:
+    """Check every checksum and count of an index; returns what is wrong, nothing when it is whole.
+
+    Raises:
+        NoIndexError: When there is no index.
+        IndexFormatError: When another version of the form wrote it.
+    """
+    folder = current_generation(Path(directory))
+    try:
+        manifest = read_manifest(folder)
+    except IndexDamagedError as error:
+        return [str(error)]
+    problems = []
+    for name, record in manifest.files.items():
+        path = folder / name
+        if not path.is_file():
+            problems.append(f"{path}: missing")
+        elif record_file(path) != record:
+            problems.append(f"{path}: damaged (its size or sha256 differs from the manifest)")
+    if problems:
+        return [f"{problem}. Build the index again." for problem in problems]
+    try:
+        with Store.open(directory) as store:
+            store.check_counts()
+    except IndexDamagedError as error:
+        return [str(error)]
+    return []

@@ -1,0 +1,210 @@
+"""Vectors: their normalisation, their file, and the index that finds the nearest. The one home of FAISS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from index.errors import IndexDamagedError, ModelError
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from index.records import Rows, Scores, Vectors
+
+_BLOCK = 65_536
+"""Rows handled at a time, so that memory does not grow with the index."""
+
+
+def unit_rows(raw: NDArray[Any]) -> Vectors:
+    """Return float32 rows of unit length: the one place where vectors are normalised.
+
+    Raises:
+        ModelError: When a row is not finite or has no length, so that no cosine exists.
+    """
+    import numpy as np
+
+    rows = np.ascontiguousarray(raw, np.float32)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not np.isfinite(lengths).all() or (lengths == 0).any():
+        raise ModelError("the model returned a vector that is not finite or is all zeros; its weights may be damaged.")
+    return np.asarray(rows / lengths, dtype=np.float32)
+
+
+class VectorFile:
+    """Appends rows to a ``.npy`` file whose number of rows is not known beforehand."""
+
+    def __init__(self, path: Path, dim: int) -> None:
+        self._file: BinaryIO = path.open("wb")
+        self._dim = dim
+        self.n_rows = 0
+        self._write_header()
+        self._header_size = self._file.tell()
+
+    def _write_header(self) -> None:
+        import numpy as np
+
+        # The format pads its header so that the first axis may grow in place.
+        header = {"descr": "<f4", "fortran_order": False, "shape": (self.n_rows, self._dim)}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def append(self, rows: Vectors) -> None:
+        """Add rows, shape (n, dim)."""
+        self._file.write(check_vectors(rows, self._dim).astype("<f4", copy=False).tobytes())
+        self.n_rows += len(rows)
+
+    def close(self) -> None:
+        """Write the final number of rows and close the file."""
+        try:
+            self._file.flush()
+            self._file.seek(0)
+            self._write_header()
+            if self._file.tell() != self._header_size:
+                raise ValueError("the header of the vector file changed its size")
+        finally:
+            self._file.close()
+
+
+def open_vectors(path: Path, n_rows: int, dim: int) -> Vectors:
+    """Map a vector file into memory, shape (n_rows, dim).
+
+    Raises:
+        IndexDamagedError: When it is not the array the manifest tells of.
+    """
+    import numpy as np
+
+    try:
+        rows = np.load(path, mmap_mode="r" if n_rows else None, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise IndexDamagedError(f"{path}: cannot be read ({error}). Build the index again.") from error
+    if rows.shape != (n_rows, dim) or rows.dtype != np.float32:
+        raise IndexDamagedError(
+            f"{path}: holds {rows.shape} values of {rows.dtype}, not ({n_rows}, {dim}) of float32. Build it again."
+        )
+    return rows  # type: ignore[no-any-return]
+
+
+def check_vectors(rows: Any, dim: int) -> Vectors:
+    """Return rows as C-contiguous float32 after checking what a vector index must be able to rely on.
+
+    Raises:
+        ValueError: When they are not two-dimensional, not of ``dim`` columns, or not finite.
+    """
+    import numpy as np
+
+    rows = np.asarray(rows)
+    if rows.ndim != 2 or rows.shape[1] != dim:
+        raise ValueError(f"vectors of shape {rows.shape} given where (n, {dim}) is needed")
+    if not np.isfinite(rows).all():
+        raise ValueError("vectors hold values that are not finite")
+    return np.ascontiguousarray(rows, np.float32)
+
+
+class VectorIndex(Protocol):
+    """Finds the rows nearest to query vectors by inner product."""
+
+    n_rows: int
+
+    def search(self, queries: Vectors, k: int, among: NDArray[np.bool_] | None = None) -> list[tuple[Rows, Scores]]:
+        """Return for each query its ``k`` best rows and scores: scores down, equal scores by row.
+
+        Args:
+            queries: Shape (n, dim), unit rows.
+            k: How many; fewer come back when fewer rows exist.
+            among: Shape (n_rows,): the rows that may be found; all when None.
+        """
+
+
+class FlatIndex:
+    """Exact search over all rows by FAISS."""
+
+    def __init__(self, faiss_index: Any) -> None:
+        self._index = faiss_index
+        self.n_rows = int(faiss_index.ntotal)
+        self.dim = int(faiss_index.d)
+
+    @classmethod
+    def build(cls, vectors: Vectors) -> FlatIndex:
+        """Make an index of the rows, shape (n, dim)."""
+        import faiss
+
+        index = faiss.IndexFlatIP(vectors.shape[1])
+        for at in range(0, len(vectors), _BLOCK):
+            index.add(check_vectors(vectors[at : at + _BLOCK], index.d))
+        return cls(index)
+
+    @classmethod
+    def open(cls, path: Path) -> FlatIndex:
+        """Open an index file, mapped into memory.
+
+        Raises:
+            IndexDamagedError: When FAISS cannot read it.
+        """
+        import faiss
+
+        try:
+            return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY))
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise IndexDamagedError(f"{path}: FAISS cannot read it ({reason}). Build the index again.") from error
+
+    def save(self, path: Path) -> None:
+        """Write the index to a file."""
+        import faiss
+
+        try:
+            faiss.write_index(self._index, str(path))
+        except RuntimeError as error:  # FAISS has no OSError; what it cannot write is the disk's doing
+            raise OSError(f"FAISS could not write {path}: {error}") from error
+
+    def search(self, queries: Vectors, k: int, among: NDArray[np.bool_] | None = None) -> list[tuple[Rows, Scores]]:
+        """Return for each query its ``k`` best rows and scores: scores down, equal scores by row."""
+        import numpy as np
+
+        queries = check_vectors(queries, self.dim)
+        available = self.n_rows if among is None else int(np.count_nonzero(among))
+        k = min(k, available)
+        if k <= 0:
+            return [(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in queries]
+        params, kept = self._selector(among)
+        found: list[tuple[Rows, Scores] | None] = [None] * len(queries)
+        pending: Sequence[int] = range(len(queries))
+        n = min(k + 8, available)
+        while pending:
+            scores, rows = self._index.search(queries[list(pending)], n, params=params)
+            unsure = []
+            for i, row, score in zip(pending, rows, scores, strict=True):
+                # FAISS promises no order among equal scores: k is cut only where the scores differ.
+                if n < available and score[k - 1] == score[n - 1]:
+                    unsure.append(i)
+                else:
+                    found[i] = _in_order(row, score, k)
+            pending, n = unsure, min(4 * n, available)
+        del kept
+        return [pair for pair in found if pair is not None]
+
+    def _selector(self, among: NDArray[np.bool_] | None) -> tuple[Any, Any]:
+        """Return FAISS's parameters for a filter, and what must live as long as they do."""
+        import faiss
+        import numpy as np
+
+        if among is None:
+            return None, None
+        if among.shape != (self.n_rows,):
+            raise ValueError(f"a filter of shape {among.shape} given where ({self.n_rows},) is needed")
+        bits = np.packbits(among, bitorder="little")
+        selector = faiss.IDSelectorBitmap(bits)
+        return faiss.SearchParameters(sel=selector), (bits, selector)
+
+
+def _in_order(rows: Rows, scores: Scores, k: int) -> tuple[Rows, Scores]:
+    import numpy as np
+
+    real = rows >= 0  # FAISS fills up with row -1 where it found fewer
+    rows, scores = rows[real], scores[real]
+    order = np.lexsort((rows, -scores))[:k]
+    return rows[order], scores[order]

@@ -1,0 +1,276 @@
+"""Writes one generation of an index; it becomes the current one only when it is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from index.encoder import Fingerprint
+from index.errors import StoreError
+from index.files import new_folder, sync, write_error, write_text
+from index.manifest import MANIFEST, Counts, Manifest, record_file
+from index.records import Document, LeftOut, Passage, Rejected
+from index.store import CURRENT, DATABASE, FAISS, GENERATIONS, LANGS, VECTORS
+from index.vectors import FlatIndex, VectorFile, open_vectors
+from index.version import __version__
+
+if TYPE_CHECKING:
+    from index.records import Vectors
+
+_SCHEMA = """
+CREATE TABLE documents (
+    doc INTEGER PRIMARY KEY, source TEXT NOT NULL, doc_id TEXT NOT NULL, title TEXT NOT NULL, lang TEXT NOT NULL,
+    metadata TEXT NOT NULL, sha256 TEXT NOT NULL, n_chars INTEGER NOT NULL, UNIQUE (source, doc_id)
+);
+CREATE TABLE passages (
+    row INTEGER PRIMARY KEY, passage_id TEXT NOT NULL UNIQUE, lang TEXT NOT NULL, context TEXT NOT NULL,
+    text TEXT NOT NULL
+);
+CREATE TABLE occurrences (
+    row INTEGER NOT NULL, doc INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
+    PRIMARY KEY (row, doc, start)
+) WITHOUT ROWID;
+CREATE INDEX occurrences_by_document ON occurrences (doc, start);
+CREATE TABLE left_out (
+    doc INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL
+);
+CREATE TABLE rejected (place TEXT NOT NULL, reason TEXT NOT NULL);
+"""
+_LOCK = ".lock"
+_KEPT = 2
+"""Generations kept: the current one, and the one before for readers that are just opening it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkedDocument:
+    """A document with its passages and the lines left out of them."""
+
+    document: Document
+    passages: Sequence[Passage]
+    left_out: Sequence[LeftOut]
+
+
+class GenerationWriter:
+    """Receives documents with their passages; vectors and passages are written by one call, so they cannot drift."""
+
+    def __init__(self, folder: Path, fingerprint: Fingerprint) -> None:
+        """Begin in an empty folder."""
+        self.folder = folder
+        self._fingerprint = fingerprint
+        self._database = sqlite3.connect(folder / DATABASE, isolation_level=None)
+        # The folder counts only once it is complete, so a journal would guard nothing.
+        self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
+        self._vectors = VectorFile(folder / VECTORS, fingerprint.dim)
+        self._langs: list[str] = []
+        self._n_documents = 0
+        self._n_rejected = 0
+        self._n_duplicates = 0
+        self._left_out: Counter[str] = Counter()
+
+    @property
+    def n_documents(self) -> int:
+        """Documents so far."""
+        return self._n_documents
+
+    @property
+    def n_passages(self) -> int:
+        """Passages so far."""
+        return len(self._langs)
+
+    def append(self, batch: Sequence[ChunkedDocument], encode: Callable[[list[Passage]], Vectors]) -> list[Rejected]:
+        """Write documents with their passages, and the vectors of those passages that are new.
+
+        Args:
+            batch: Documents with at least one passage each.
+            encode: Returns the vectors of passages, shape (n, dim).
+
+        Returns:
+            The documents refused, because their id was already used in their source.
+        """
+        refused: list[Rejected] = []
+        new: dict[str, tuple[int, Passage]] = {}
+        self._database.execute("BEGIN")
+        for item in batch:
+            doc = self._add_document(item.document)
+            if doc is None:
+                reason = f"the id {item.document.doc_id!r} is used twice in it; give each document its own"
+                refused.append(Rejected(item.document.source, reason))
+                continue
+            self._add_left_out(doc, item)
+            for passage in item.passages:
+                row = self._row_of(passage, new)
+                place = (row, doc, passage.start, passage.end)
+                self._database.execute("INSERT OR IGNORE INTO occurrences VALUES (?, ?, ?, ?)", place)
+        if new:
+            passages = [passage for _, passage in new.values()]
+            vectors = encode(passages)
+            if len(vectors) != len(passages):
+                raise ValueError(f"{len(vectors)} vectors came back for {len(passages)} passages")
+            self._vectors.append(vectors)
+            self._database.executemany(
+                "INSERT INTO passages VALUES (?, ?, ?, ?, ?)",
+                [(row, key, p.lang, p.context, p.text) for key, (row, p) in new.items()],
+            )
+            self._langs.extend(p.lang for p in passages)
+        self._database.execute("COMMIT")
+        return refused
+
+    def reject(self, rejected: Rejected) -> None:
+        """Record something that could not be read."""
+        self._n_rejected += 1
+        self._database.execute("INSERT INTO rejected VALUES (?, ?)", (rejected.where, rejected.reason))
+
+    def _add_document(self, document: Document) -> int | None:
+        digest = hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest()
+        metadata = json.dumps(dict(document.metadata), ensure_ascii=False)
+        cursor = self._database.execute(
+            "INSERT OR IGNORE INTO documents (source, doc_id, title, lang, metadata, sha256, n_chars) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (document.source, document.doc_id, document.title, document.lang, metadata, digest, len(document.text)),
+        )
+        if cursor.rowcount == 0:
+            return None
+        self._n_documents += 1
+        return cursor.lastrowid
+
+    def _add_left_out(self, doc: int, item: ChunkedDocument) -> None:
+        text = item.document.text
+        self._left_out.update(span.kind.value for span in item.left_out)
+        self._database.executemany(
+            "INSERT INTO left_out VALUES (?, ?, ?, ?, ?)",
+            [(doc, span.start, span.end, span.kind.value, text[span.start : span.end]) for span in item.left_out],
+        )
+
+    def _row_of(self, passage: Passage, new: dict[str, tuple[int, Passage]]) -> int:
+        """Return the row of a passage; one not seen before is added to ``new`` with the next free row."""
+        key = passage.passage_id
+        if key in new:
+            self._n_duplicates += 1
+            return new[key][0]
+        found = self._database.execute("SELECT row FROM passages WHERE passage_id = ?", (key,)).fetchone()
+        if found:
+            self._n_duplicates += 1
+            return int(found[0])
+        row = len(self._langs) + len(new)
+        new[key] = row, passage
+        return row
+
+    def finish(self, settings: dict[str, Any], sources: Sequence[str]) -> Manifest:
+        """Write what derives from the passages and vectors, then the manifest."""
+        import numpy as np
+
+        self._database.execute("PRAGMA optimize")
+        self._database.close()
+        self._vectors.close()
+        counted = Counter(self._langs)
+        languages = sorted(counted)
+        codes = {lang: i for i, lang in enumerate(languages)}
+        np.save(self.folder / LANGS, np.array([codes[lang] for lang in self._langs], np.uint16))
+        vectors = open_vectors(self.folder / VECTORS, len(self._langs), self._fingerprint.dim)
+        FlatIndex.build(vectors).save(self.folder / FAISS)
+        manifest = Manifest(
+            tool_version=__version__,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            encoder=self._fingerprint,
+            settings=settings,
+            sources=tuple(sources),
+            languages=tuple(languages),
+            counts=Counts(
+                documents=self._n_documents,
+                passages=len(self._langs),
+                duplicates=self._n_duplicates,
+                left_out=dict(sorted(self._left_out.items())),
+                rejected=self._n_rejected,
+                languages={lang: counted[lang] for lang in languages},
+            ),
+            files={name: record_file(self.folder / name) for name in (DATABASE, VECTORS, LANGS, FAISS)},
+        )
+        (self.folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
+        return manifest
+
+    def abandon(self) -> None:
+        """Let go of the files without finishing."""
+        self._database.close()
+        with contextlib.suppress(OSError, ValueError):
+            self._vectors.close()
+
+
+def check_writable(directory: Path) -> None:
+    """Check, before any long work, that an index may be written to a directory.
+
+    Raises:
+        StoreError: When it holds something else, or cannot be written.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise StoreError(f"{directory}: is a file. Name a directory for the index with --out.")
+    own = {CURRENT, GENERATIONS, _LOCK}
+    try:
+        others = [p.name for p in directory.iterdir() if p.name not in own] if directory.exists() else []
+        if others and not (directory / CURRENT).exists():
+            raise StoreError(
+                f"{directory}: holds other files ({', '.join(sorted(others)[:3])}) and no index. "
+                "Name a new or empty directory with --out."
+            )
+        (directory / GENERATIONS).mkdir(parents=True, exist_ok=True)
+        probe = directory / GENERATIONS / ".probe"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise write_error(error, directory) from error
+
+
+@contextlib.contextmanager
+def write_generation(directory: Path, fingerprint: Fingerprint) -> Iterator[GenerationWriter]:
+    """Give a writer whose generation becomes the current one when the block ends well.
+
+    The caller calls ``finish``. Killed at any moment, the generation before stays current; what was half written is
+    cleared away by the next build.
+
+    Raises:
+        StoreError: When another build is writing to the directory, the disk is full, or it cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    check_writable(directory)
+    generations = directory / GENERATIONS
+    try:
+        with FileLock(directory / _LOCK, timeout=0):
+            for left in generations.glob(".new-*"):
+                shutil.rmtree(left, ignore_errors=True)
+            name = _next_name(generations)
+            with new_folder(generations / name) as folder:
+                writer = GenerationWriter(folder, fingerprint)
+                try:
+                    yield writer
+                except BaseException:
+                    writer.abandon()
+                    raise
+                if not (folder / MANIFEST).is_file():
+                    raise ValueError("the generation was not finished")
+            sync(generations)
+            write_text(directory / CURRENT, name + "\n")
+            for old in sorted(generations.glob("g*"))[:-_KEPT]:
+                shutil.rmtree(old, ignore_errors=True)
+    except Timeout as error:
+        raise StoreError(f"{directory}: another build is writing here. Wait for it to end, or name another.") from error
+    except OSError as error:
+        raise write_error(error, directory) from error
+    except sqlite3.Error as error:
+        full = "full" in str(error)
+        remedy = "Free some space, or write somewhere else" if full else "Check the disk"
+        raise StoreError(f"{directory}: cannot be written ({error}). {remedy}, and run it again.") from error
+
+
+def _next_name(generations: Path) -> str:
+    numbers = [int(m.group(1)) for p in generations.iterdir() if (m := re.fullmatch(r"g(\d+)", p.name))]
+    return f"g{max(numbers, default=0) + 1:06d}"

@@ -1,0 +1,213 @@
+"""Asks an index: encode the query, find rows and scores, make hits."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from index.config import ModelSettings
+from index.encoder import Encoder, Fingerprint, open_encoder
+from index.errors import EncoderMismatchError, QueryError
+from index.language import detect_language
+from index.manifest import Manifest
+from index.progress import SILENT, Progress
+from index.store import Store
+from search.hits import Hit, make_hit
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from index.records import Vectors
+
+_QUERY_BATCH = 256
+"""Queries searched together, so that memory does not grow with their number."""
+
+
+class Searcher:
+    """An open index and the encoder that made it; safe to use from one thread at a time."""
+
+    def __init__(self, store: Store, encoder: Encoder) -> None:
+        """Use ``Searcher.open``.
+
+        Raises:
+            EncoderMismatchError: When the index was made with another encoder.
+        """
+        _check_encoder(store.manifest, encoder.fingerprint, str(store.directory))
+        self._store = store
+        self._encoder = encoder
+        self._index = store.vector_index()
+
+    @classmethod
+    def open(
+        cls,
+        directory: str | os.PathLike[str],
+        *,
+        model: str | None = None,
+        encoder: Encoder | None = None,
+        progress: Progress = SILENT,
+    ) -> Searcher:
+        """Open an index with the model it was made with.
+
+        Args:
+            directory: The index directory.
+            model: Where that model is now (a folder or hub id), when it is no longer where the index was built.
+            encoder: An encoder to use instead.
+            progress: Told of the model's preparation.
+
+        Raises:
+            StoreError: When the index is missing, damaged, of another format, or made with another encoder.
+            ModelError: When the model cannot be found or loaded.
+        """
+        store = Store.open(os.fspath(directory))
+        try:
+            made_with = store.manifest.encoder
+            settings = ModelSettings(
+                name=model or made_with.model,
+                query_prompt=made_with.query_prompt,
+                passage_prompt=made_with.passage_prompt,
+            )
+            return cls(store, encoder or open_encoder(settings, progress))
+        except BaseException:
+            store.close()
+            raise
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the index says of itself."""
+        return self._store.manifest
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages of the passages."""
+        return self._store.manifest.languages
+
+    def search(
+        self, query: str, k: int = 10, *, lang: str | Sequence[str] | None = None, per_language: int | None = None
+    ) -> list[Hit]:
+        """Return the passages closest to a query, best first, across all languages.
+
+        Args:
+            query: In any language the model reads.
+            k: The most hits; not used with ``per_language``.
+            lang: Only passages of this language, or of these.
+            per_language: Return this many hits of each language instead: grouped, the language of the best hit first,
+                ranks counted within the language.
+
+        Raises:
+            QueryError: For an empty query, ``k`` below 1, or a language that the index does not hold.
+            IndexDamagedError: When the index cannot be read.
+        """
+        return self.search_batch([query], k, lang=lang, per_language=per_language)[0]
+
+    def search_batch(
+        self,
+        queries: Sequence[str],
+        k: int = 10,
+        *,
+        lang: str | Sequence[str] | None = None,
+        per_language: int | None = None,
+    ) -> list[list[Hit]]:
+        """Return the hits of each query, as ``search`` does; many at once are faster.
+
+        Raises:
+            QueryError: As ``search``; an empty query is told by its number.
+            IndexDamagedError: When the index cannot be read.
+        """
+        for number, query in enumerate(queries, 1):
+            if not query.strip():
+                which = f"query {number} of {len(queries)} is empty" if len(queries) > 1 else "the query is empty"
+                raise QueryError(f"{which}; ask with at least one word.")
+        for name, value in (("k", k), ("per_language", per_language)):
+            if value is not None and value < 1:
+                raise QueryError(f"{name} is {value}; ask for at least 1 passage.")
+        langs = self._check_langs(lang)
+        hits: list[list[Hit]] = []
+        for at in range(0, len(queries), _QUERY_BATCH):
+            part = queries[at : at + _QUERY_BATCH]
+            vectors = self._encoder.encode_queries(part)
+            if per_language is None:
+                hits += self._closest(part, vectors, k, self._rows_of(langs) if langs else None)
+            else:
+                hits += self._closest_per_language(part, vectors, per_language, langs or self.languages)
+        return hits
+
+    def detect_language(self, query: str) -> str:
+        """Return the language a query seems to be in; English and the index's languages are likelier than others."""
+        return detect_language(query, expected={"en", *self.languages})
+
+    def unread_tokens(self, query: str) -> int:
+        """Return how many tokens at a query's end are more than the model reads; 0 for any ordinary query."""
+        return max(0, self._encoder.count_tokens([query])[0] - self._encoder.query_tokens)
+
+    def _check_langs(self, lang: str | Sequence[str] | None) -> list[str]:
+        """Return the languages asked for, as the index writes them; empty for all."""
+        if lang is None:
+            return []
+        wanted = [part.strip().lower() for part in ([lang] if isinstance(lang, str) else lang)]
+        if not wanted:
+            raise QueryError(f"no language is named; the index holds {', '.join(self.languages)}.")
+        for one in wanted:
+            if one not in self.languages:
+                raise QueryError(f"the index holds no passage in {one!r}; it holds {', '.join(self.languages)}.")
+        return list(dict.fromkeys(wanted))
+
+    def _rows_of(self, langs: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which rows are of these languages, shape (n_passages,)."""
+        import numpy as np
+
+        codes = [self.languages.index(lang) for lang in langs]
+        return np.isin(self._store.lang_codes, codes)
+
+    def _closest(
+        self, queries: Sequence[str], vectors: Vectors, k: int, among: NDArray[np.bool_] | None
+    ) -> list[list[Hit]]:
+        found = self._index.search(vectors, k, among)
+        wanted = sorted({int(row) for rows, _ in found for row in rows})
+        passages = dict(zip(wanted, self._store.passages(wanted), strict=True))
+        return [
+            [
+                make_hit(query, rank, float(score), passages[int(row)])
+                for rank, (row, score) in enumerate(zip(rows, scores, strict=True), 1)
+            ]
+            for query, (rows, scores) in zip(queries, found, strict=True)
+        ]
+
+    def _closest_per_language(
+        self, queries: Sequence[str], vectors: Vectors, n: int, langs: Sequence[str]
+    ) -> list[list[Hit]]:
+        groups = [self._closest(queries, vectors, n, self._rows_of([lang])) for lang in langs]
+        merged = []
+        for of_query in zip(*groups, strict=True):
+            ordered = sorted((group for group in of_query if group), key=lambda group: -group[0].score)
+            merged.append([hit for group in ordered for hit in group])
+        return merged
+
+    def close(self) -> None:
+        """Let go of the index's files."""
+        self._store.close()
+
+    def __enter__(self) -> Searcher:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+def _check_encoder(manifest: Manifest, have: Fingerprint, where: str) -> None:
+    made_with = manifest.encoder
+    # The same weights under another name or in another folder give the same vectors.
+    if dataclasses.replace(have, model=made_with.model) == made_with:
+        return
+    different = [
+        f"{field.name} {getattr(made_with, field.name)!r} then, {getattr(have, field.name)!r} now"
+        for field in dataclasses.fields(Fingerprint)
+        if field.name != "model" and getattr(made_with, field.name) != getattr(have, field.name)
+    ]
+    raise EncoderMismatchError(
+        f"{where}: made with another encoder than {have.model} is now ({'; '.join(different)}). "
+        f"Name the model it was made with ({made_with.model}) with --model, or build the index again."
+    )
