@@ -99,7 +99,7 @@ class BuildSettings:
     def __post_init__(self) -> None:
         try:
             "".encode(self.encoding or "utf-8")
-        except LookupError as error:
+        except (LookupError, UnicodeError) as error:
             raise SettingsError(
                 f"encoding {self.encoding!r} is not known; use a name such as utf-8 or windows-1257."
             ) from error

@@ -46,7 +46,10 @@ def read_set(name: str) -> tuple[str, Queries]:
 
 
 def ndcg_at_10(ranking: list[str], relevant: set[str]) -> float:
-    """Return the normalised discounted cumulative gain of the first ten, gains of 0 and 1 (Järvelin, Kekäläinen 2002)."""
+    """Return the normalised discounted cumulative gain of the first ten, gains of 0 and 1.
+
+    Source: Järvelin and Kekäläinen 2002; gains are 0 and 1.
+    """
     gain = sum(1 / math.log2(i + 2) for i, doc in enumerate(ranking[:10]) if doc in relevant)
     return gain / sum(1 / math.log2(i + 2) for i in range(min(10, len(relevant))))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,41 +12,29 @@ import click
 from index.config import OFFLINE_MODEL
 from index.errors import TonguesError
 from index.version import __version__
+from search.terminal import plain_errors, progress_for
 
 if TYPE_CHECKING:
     from index.builder import BuildReport
     from index.manifest import Manifest
-    from index.progress import Progress
     from search.searcher import Searcher
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 DEMO_QUESTIONS = (
-    ("en", "How can I get my money back for something I bought online?"),
-    ("lt", "Ką daryti, jei siunta atkeliavo sudaužyta?"),
-    ("ur", "گاہکوں کی شکایات سننے کا اچھا طریقہ کیا ہے؟"),
+    "How can I get my money back for something I bought online?",
+    "Ką daryti, jei siunta atkeliavo sudaužyta?",
+    "گاہکوں کی شکایات سننے کا اچھا طریقہ کیا ہے؟",
 )
 
 
 class Tongues(click.Group):
-    """Turns our errors into one line and status 1, whatever the command."""
+    """Turns our errors into one line and an exit status, whatever the command."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was named."""
-        try:
+        with plain_errors(traceback=ctx.params["debug"]):
             return super().invoke(ctx)
-        except TonguesError as error:
-            if ctx.params.get("debug"):
-                raise
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(1)
-        except BrokenPipeError:
-            # The reader of our output has seen enough; say nothing at exit either.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(0)
-        except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
-            ctx.exit(130)
 
 
 @click.group(cls=Tongues, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -108,7 +95,7 @@ def build(paths: Sequence[str], out: str, strict: bool, quiet: bool, **options: 
     """
     from index.builder import build as build_index
 
-    report = build_index(list(paths), out, settings=_settings(options), progress=_progress(quiet))
+    report = build_index(list(paths), out, settings=_settings(options), progress=progress_for(quiet))
     show_report(report, quiet)
     if strict and report.rejected:
         raise TonguesError(f"--strict: {len(report.rejected)} files or records could not be read (see above).")
@@ -191,7 +178,7 @@ def search(
     from search.searcher import Searcher
 
     langs = lang.split(",") if lang is not None else None
-    with Searcher.open(directory, model=model, progress=_progress(quiet)) as searcher:
+    with Searcher.open(directory, model=model, progress=progress_for(quiet)) as searcher:
         # A question from a pipe is answered at once, so that another program may ask and wait.
         lines = sys.stdin if query == "-" else [query]
         for line in lines:
@@ -314,17 +301,10 @@ def demo(out: str, quiet: bool) -> None:
     from index.sample_corpus import SAMPLES
     from search.searcher import Searcher
 
-    progress = _progress(quiet)
+    progress = progress_for(quiet)
     show_report(build_index([str(SAMPLES)], out, progress=progress), quiet)
     click.echo()
     with Searcher.open(out, progress=progress) as searcher:
-        for _, question in DEMO_QUESTIONS:
-            _show_hits(searcher, question, searcher.search(question, 4), False)
+        for question in DEMO_QUESTIONS:
+            _show_hits(searcher, question, searcher.search(question, per_language=1), True)
     click.echo(f'Ask it yourself: tongues search --index {out} "your question, in any of its languages"')
-
-
-def _progress(quiet: bool) -> Progress:
-    from index.progress import SILENT
-    from search.terminal import TerminalProgress
-
-    return SILENT if quiet else TerminalProgress()

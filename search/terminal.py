@@ -1,16 +1,50 @@
-"""Progress on a terminal: a bar with rate and time left; elsewhere one line a stage."""
+"""What a person at a terminal sees beside the results: progress, and errors as one line with an exit status."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from index.errors import TonguesError
+from index.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
 
+@contextlib.contextmanager
+def plain_errors(*, traceback: bool = False) -> Iterator[None]:
+    """End the program with one line and a status: 1 for our errors, 130 when interrupted.
+
+    Args:
+        traceback: Let our errors through, for the traceback.
+    """
+    try:
+        yield
+    except TonguesError as error:
+        if traceback:
+            raise
+        print(f"Error: {error}", file=sys.stderr)
+        raise SystemExit(1) from error
+    except BrokenPipeError:
+        # The reader of our output has seen enough; nothing more may be said, at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except KeyboardInterrupt:
+        print("Interrupted; nothing was changed.", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def progress_for(quiet: bool) -> Progress:
+    """Return what shows progress at the terminal, or nothing when quiet."""
+    return SILENT if quiet else TerminalProgress()
+
+
 class TerminalProgress:
-    """Speaks on standard error."""
+    """A bar with rate and time left on standard error; where that is no terminal, one line a stage."""
 
     def __init__(self) -> None:
         self._bar: tqdm[None] | None = None

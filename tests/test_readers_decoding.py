@@ -21,7 +21,6 @@ LITHUANIAN = (
     "žodžius „orientacija į klientą“ pirmą kartą išgirdo per kursus, o ką jie reiškia, suprato tik tada, kai neteko "
     "nuolatinės klientės. Atėjo moteris, paprašė sureguliuoti pavaras, o daugiau ji nebeužsuko.\r\n"
 )
-# Kolegoms: a paragraph without a single ė, which is the letter the others are told by.
 LITHUANIAN_SHORT = (
     "Ne visi klientai grįžta, tačiau skųstis ateina tik vienas iš dešimties: kiti išeina tyliai ir pas kitą."
 )

@@ -215,6 +215,22 @@ def test_a_folder_that_vanishes_while_walking_is_reported() -> None:
     ]
 
 
+def test_a_folder_that_cannot_be_listed_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    make("docs/a.txt", "docs/b/c.txt")
+    scandir = os.scandir
+
+    def refuse(path: Path) -> object:
+        if Path(path).name == "b":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr("index.readers.walk.os.scandir", refuse)
+    expected = [Rejected("docs/b", "the folder cannot be listed (Permission denied); check that it may be read.")]
+    assert rejected("docs") == rejected("docs/**/*.txt") == expected
+    assert rejected("docs/b") == expected
+    assert sources("docs") == ["docs/a.txt"]
+
+
 def test_a_vanished_file_or_a_folder_in_its_place_is_rejected_not_raised() -> None:
     make("a.txt", "b.jsonl")
     first, second = (item for item in find_files(["a.txt", "b.jsonl"]) if isinstance(item, SourceFile))

@@ -38,7 +38,7 @@ def read(file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Doc
             yield Rejected(file.at(line.number), line.problem)
             continue
         try:
-            record = parse_object(line.text)
+            record = parse_object(line.text.rstrip("\r\n"))
         except InputError as error:
             yield Rejected(file.at(line.number), str(error))
         else:

@@ -3,11 +3,11 @@
 A wrong guess is worse than none: mojibake is indexed without complaint and found by nobody. So a guess counts only if
 every other plausible encoding would read the same text.
 
-Statistics alone are not enough. charset-normalizer 3.5 ranked windows-1252 or 1250 above windows-1257 for half of the
-Lithuanian texts it was tried on, and found no encoding for half of the Persian ones in windows-1256. What settles these
-is spelling: read rightly, the letters beyond ASCII all belong to the alphabet of one language; read wrongly, they are a
-mixture no language has (``š ė ž`` of windows-1257 become ``ð ë þ``). The statistics decide what the alphabets leave
-open, and the scripts that are not listed here.
+Statistics alone are not enough. charset-normalizer 3.5 ranked another encoding above windows-1257 for half of the
+Lithuanian texts it was tried on, and a wrong one or none for half of the Persian ones in windows-1256. What settles
+these is spelling: read rightly, the letters beyond ASCII all belong to the alphabet of one language; read wrongly, they
+are a mixture no language has (``š ė ž`` of windows-1257 become ``ð ë þ``). The statistics decide what the alphabets
+leave open, and the scripts that are not listed here.
 """
 
 from __future__ import annotations
@@ -132,17 +132,17 @@ def guess_legacy(sample: bytes) -> str:
         return next(iter(readings.values()))
     matches = _statistics(window)
     if readings:
-        for match in matches[:1]:
-            if str(match) in readings:
-                return readings[str(match)]
+        matches = [match for match in matches if str(match) in readings]
+        if matches and all(_beats(matches[0], rival) for rival in matches[1:]):
+            return readings[str(matches[0])]
         raise InputError(_uncertain(list(readings.values())))
     if not matches:
         raise InputError("no text encoding fits its bytes; if it is text, name its encoding with --encoding.")
-    best, rivals = matches[0], matches[1:]
     n_high = len(_HIGH_BYTE.findall(window))
-    if n_high < _MIN_HIGH_BYTES or best.chaos > _MAX_MESS or not all(_beats(best, rival) for rival in rivals):
+    is_sure = n_high >= _MIN_HIGH_BYTES and matches[0].chaos <= _MAX_MESS
+    if not is_sure or not all(_beats(matches[0], rival) for rival in matches[1:]):
         raise InputError(_uncertain([match.encoding for match in matches]))
-    return best.encoding
+    return matches[0].encoding
 
 
 def _window(sample: bytes) -> bytes:

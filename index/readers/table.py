@@ -44,12 +44,7 @@ def read(file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Doc
             never closed, which leaves the rows after it unread.
         OSError: If it cannot be read.
     """
-    lines = read_lines(file.path, encoding)
-    first = next((line for line in lines if line.problem or line.text.strip()), None)
-    if first is None:
-        raise InputError("is empty; write a header and rows or remove it.")
-    delimiter = "\t" if file.path.suffix.lower() == ".tsv" else _choose_delimiter(first.text, fields.text)
-    rows = _rows(chain([first], lines), delimiter)
+    rows = _open_rows(file, fields.text, encoding)
     header = next(rows)
     if header.problem:
         raise InputError(f"the header cannot be read: {header.problem}")
@@ -112,6 +107,20 @@ class _Feed:
                 f"never closed? {_REST_UNREAD.format(line=self.first_line)}"
             )
         return line.text
+
+
+def _open_rows(file: SourceFile, text_field: str, encoding: str) -> Iterator[_Row]:
+    """Begin to read a file's rows, the header first.
+
+    Raises:
+        InputError: If there is none.
+    """
+    lines = read_lines(file.path, encoding)
+    first = next((line for line in lines if line.problem or line.text.strip()), None)
+    if first is None:
+        raise InputError("is empty; write a header and rows or remove it.")
+    delimiter = "\t" if file.path.suffix.lower() == ".tsv" else _choose_delimiter(first.text, text_field)
+    return _rows(chain([first], lines), delimiter)
 
 
 def _rows(lines: Iterable[Line], delimiter: str) -> Iterator[_Row]:

@@ -1,0 +1,97 @@
+"""Rebuilds an index as a configuration file says; made for cron.
+
+    python scripts/rebuild_index.py CONFIG.toml
+
+The file (paths are relative to it):
+
+    out = "my-index"
+    sources = ["reports", "letters/*.jsonl"]
+    strict = false          # exit with status 1 when anything could not be read
+    encoding = ""           # detected file by file
+
+    [model]
+    name = "e5-small"
+    [chunking]
+    max_tokens = 256
+    [fields]
+    text = "text"
+
+Exit status: 0 rebuilt, 1 an error (the old index is still in use), 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from index.builder import build
+from index.config import BuildSettings, from_mapping
+from index.errors import SettingsError
+from search.cli import show_report
+from search.terminal import plain_errors, progress_for
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a configuration file asks for."""
+
+    sources: list[str]
+    out: Path
+    strict: bool
+    settings: BuildSettings
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a configuration file.
+
+    Raises:
+        SettingsError: When it cannot be read, or a setting is missing, unknown or of a wrong type.
+    """
+    try:
+        data: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror}). Name a TOML file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not valid TOML ({error}).") from error
+    sources, out, strict = data.pop("sources", None), data.pop("out", None), data.pop("strict", False)
+    if not isinstance(sources, list) or not sources or not all(isinstance(source, str) for source in sources):
+        raise SettingsError(f'{path}: `sources` must be a list of paths, for example sources = ["reports"].')
+    if not isinstance(out, str) or not out:
+        raise SettingsError(f'{path}: `out` must name the index directory, for example out = "my-index".')
+    if not isinstance(strict, bool):
+        raise SettingsError(f"{path}: `strict` must be true or false.")
+    base = path.parent
+    return Plan(
+        [_below(base, source) for source in sources], base / out, strict, from_mapping(BuildSettings, data, str(path))
+    )
+
+
+def _below(base: Path, source: str) -> str:
+    """Return a source relative to the file's folder, whose own name is no pattern."""
+    if Path(source).is_absolute() or base == Path():
+        return source
+    has_pattern = any(char in source for char in "*?[")
+    return os.path.join(glob.escape(str(base)) if has_pattern else str(base), source)  # noqa: PTH118 keeps "**"
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
+def main(config: Path, quiet: bool) -> None:
+    """Rebuild the index that CONFIG.toml describes."""
+    with plain_errors():
+        plan = read_plan(config)
+        report = build(plan.sources, plan.out, settings=plan.settings, progress=progress_for(quiet))
+    show_report(report, quiet)
+    if plan.strict and report.rejected:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
