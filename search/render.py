@@ -28,9 +28,9 @@ def snippet(text: str, width: int) -> str:
         text: Any text.
         width: The most characters, marks that take no column not counted.
     """
-    words = text.split()
-    shown, used = [], -1
-    for word in words:
+    shown: list[str] = []
+    used = -1
+    for word in text.split():
         used += 1 + columns(word)
         if used > width and shown:
             return " ".join(shown) + " …"

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from index.errors import TonguesError
 from index.progress import SILENT, Progress
@@ -47,7 +47,7 @@ class TerminalProgress:
     """A bar with rate and time left on standard error; where that is no terminal, one line a stage."""
 
     def __init__(self) -> None:
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Any] | None = None
 
     def start(self, label: str, total: int, unit: str) -> None:
         """Show a stage's bar, or its name where there is no terminal."""
