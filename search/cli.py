@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -302,7 +303,9 @@ def demo(out: str, quiet: bool) -> None:
     from search.searcher import Searcher
 
     progress = progress_for(quiet)
-    show_report(build_index([str(SAMPLES)], out, progress=progress), quiet)
+    here = Path.cwd()
+    samples = SAMPLES.relative_to(here) if SAMPLES.is_relative_to(here) else SAMPLES
+    show_report(build_index([str(samples)], out, progress=progress), quiet)
     click.echo()
     with Searcher.open(out, progress=progress) as searcher:
         for question in DEMO_QUESTIONS:
