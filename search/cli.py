@@ -13,7 +13,7 @@ import click
 from index.config import OFFLINE_MODEL
 from index.errors import TonguesError
 from index.version import __version__
-from search.terminal import plain_errors, progress_for
+from search.terminal import plain_errors, progress_for, utf8_streams
 
 if TYPE_CHECKING:
     from index.builder import BuildReport
@@ -34,6 +34,7 @@ class Tongues(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was named."""
+        utf8_streams()
         with plain_errors(traceback=ctx.params["debug"]):
             return super().invoke(ctx)
 
@@ -42,7 +43,7 @@ class Tongues(click.Group):
 @click.version_option(__version__, "--version", prog_name="tongues")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
-    r"""Ask in one language, find in all.
+    """Ask in one language, find in all.
 
     \b
     tongues build reports/ --out my-index
@@ -85,7 +86,7 @@ def quiet_option(command: F) -> F:
 @click.option("--strict", is_flag=True, help="Exit with status 1 when anything could not be read.")
 @quiet_option
 def build(paths: Sequence[str], out: str, strict: bool, quiet: bool, **options: Any) -> None:
-    r"""Build an index of files and folders.
+    """Build an index of files and folders.
 
     Reads .txt, .md, .jsonl, .csv and .tsv. Folders are walked; a pattern such as 'docs/**/*.md' may be quoted.
     An index in --out stays in use until the new one is complete.
@@ -126,9 +127,11 @@ def _settings(options: dict[str, Any]) -> Any:
 
 def show_report(report: BuildReport, quiet: bool) -> None:
     """Tell on standard error what a build did; what could not be read is told even when quiet."""
+    from search.render import printable
+
     shown = 20
     for rejected in report.rejected[:shown]:
-        click.echo(f"not read: {rejected}", err=True)
+        click.echo(printable(f"not read: {rejected}"), err=True)
     if len(report.rejected) > shown:
         click.echo(f"not read: {len(report.rejected) - shown} more; see `tongues info --rejected`", err=True)
     if quiet:
@@ -164,7 +167,7 @@ def search(
     model: str | None,
     quiet: bool,
 ) -> None:
-    r"""Find the passages closest to QUERY, in all languages. "-" reads one query a line from standard input.
+    """Find the passages closest to QUERY, in all languages. "-" reads one query a line from standard input.
 
     JSON keys: query, rank, score, lang, source, doc_id, title, passage_id, start, end, text, metadata, also_in. start
     and end count characters of the document's text as read; also_in lists other places of the very same passage.
@@ -222,7 +225,7 @@ def _show_hits(searcher: Searcher, query: str, hits: Sequence[Any], grouped: boo
 def info(directory: str, as_json: bool, left_out: bool, rejected: bool) -> None:
     """Tell what an index holds and how it was made."""
     from index.store import Store
-    from search.render import isolate
+    from search.render import isolate, printable
 
     with Store.open(directory) as store:
         if as_json:
@@ -232,10 +235,10 @@ def info(directory: str, as_json: bool, left_out: bool, rejected: bool) -> None:
                 click.echo(f"{kind:<9} {isolate(doc_id)}:{start}-{end}  {isolate(' '.join(text.split()))}")
         elif rejected:
             for place, reason in store.rejected():
-                click.echo(f"{place}: {reason}")
+                click.echo(printable(f"{place}: {reason}"))
         else:
             for label, value in _facts(store.manifest):
-                click.echo(f"{label:<10} {value}")
+                click.echo(f"{label:<10} {printable(value)}")
 
 
 def _facts(manifest: Manifest) -> list[tuple[str, str]]:
