@@ -51,6 +51,11 @@ class BuildReport:
     rejected: tuple[Rejected, ...]
     seconds: float
 
+    @property
+    def n_failed(self) -> int:
+        """How many files and records should have been readable and were not."""
+        return sum(not rejected.passed_over for rejected in self.rejected)
+
 
 @dataclass(frozen=True, slots=True)
 class _Step:
@@ -61,7 +66,7 @@ class _Step:
 
 
 def build(
-    sources: Sequence[str | os.PathLike[str]] | str,
+    sources: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
     settings: BuildSettings | None = None,
@@ -71,7 +76,7 @@ def build(
     """Build an index of files and folders, replacing the one in ``out`` when it is complete.
 
     Args:
-        sources: Files, folders (walked) and glob patterns.
+        sources: Files, folders (walked) and glob patterns; one or many.
         out: The index directory: new, empty, or an index.
         settings: Model, chunking, field names and encoding; the defaults when None.
         encoder: An encoder to use instead of the settings' model.
@@ -83,10 +88,11 @@ def build(
         StoreError: When ``out`` cannot be written.
     """
     settings = settings or BuildSettings()
-    names = [sources] if isinstance(sources, str) else [os.fspath(source) for source in sources]
+    given = [sources] if isinstance(sources, str | os.PathLike) else sources
+    names = [os.fspath(source) for source in given]
     if not names:
         raise InputError("no source was named; name files, folders or patterns to index.")
-    files = list(find_files(names))
+    files = list(find_files(names, outside=Path(out)))
     total = sum(file.size for file in files if not isinstance(file, Rejected))
     steps = (
         step
@@ -167,7 +173,9 @@ def _build(
         finally:
             progress.end()
         _check_not_empty(writer, rejected)
-        manifest = writer.finish(dataclasses.asdict(settings), names)
+        # A path may hold bytes that are no text.
+        shown = [name.encode("utf-8", "backslashreplace").decode() for name in names]
+        manifest = writer.finish(dataclasses.asdict(settings), shown)
     counts = manifest.counts
     return BuildReport(
         out=out,

@@ -36,11 +36,17 @@ def with_compositions(table: Mapping[str, str]) -> dict[str, str]:
 
 
 def compile_charsmap(table: Mapping[str, str]) -> bytes:
-    """Compile a table of strings and their replacements."""
+    """Compile a table of strings and their replacements.
+
+    Raises:
+        ValueError: When the table is too large for the form, or has an empty key or a NUL.
+    """
     replacements = bytearray()
     place_of: dict[str, int] = {}
     trie: dict[int, Any] = {}
     for key, value in table.items():
+        if not key or "\0" in key + value:
+            raise ValueError(f"{key!r}: the form has no place for an empty key or a NUL")
         if value not in place_of:
             place_of[value] = len(replacements)
             replacements += value.encode() + b"\0"

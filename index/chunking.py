@@ -7,14 +7,15 @@ passages. A passage never crosses a line left out or a change of language; a hea
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import regex
 
 from index.config import ChunkSettings
 from index.language import detect_language
-from index.records import UNKNOWN_LANG, Document, LeftOut, Passage
+from index.records import Document, LeftOut, Passage
+from index.sentences import LIST_ITEM, split_sentences
 from index.text import Line, find_left_out, iter_lines
 
 CountTokens = Callable[[Sequence[str]], list[int]]
@@ -31,8 +32,7 @@ _MARGIN = 4
 _LONGEST_HEADING = 100
 _LONGEST_HEADING_WORDS = 14
 _SENTENCE_ENDS = ".!…۔。;,،؛"
-_ATX_HEADING = re.compile(r"#{1,6}\s+(.*?)\s*#*")
-_LIST_ITEM = re.compile(r"(?:[-*•–—+]|\d+[.)])\s")
+_ATX_HEADING = re.compile(r"#{1,6}\s+(?=\S)")
 _MIN_LETTERS = 20
 """Fewer letters than this do not show a change of language."""
 
@@ -82,11 +82,10 @@ class Chunker:
     def chunk(self, document: Document) -> tuple[list[Passage], list[LeftOut]]:
         """Return a document's passages, in order, and the lines that are in none of them."""
         left_out = find_left_out(document.text)
-        doc_lang = document.lang or detect_language(document.text)
+        doc_lang = document.lang or detect_language(document.text[_front_matter_end(left_out) :])
         title, n_title = self._shorten("" if document.title_in_text else document.title)
         budget = self._budget - n_title
-        units = list(_units(document, left_out, doc_lang))
-        sections = _sections(self._fit(document.text, units, budget), document)
+        sections = _sections(self._counted(document, _units(document, left_out, doc_lang), budget), document)
         passages: list[Passage] = []
         carried, n_carried = "", 0
         groups = list(_groups(sections, budget))
@@ -94,8 +93,11 @@ class Chunker:
             if i + 1 < len(groups) and _only_headings(group):
                 # Cut off from its text by a line left out: no passage of its own, but words before the next one.
                 heading = document.text[group[0].units[0].start : group[-1].units[-1].end]
-                carried, n_carried = self._shorten(f"{carried} {heading}")
-                continue
+                whole = " ".join(f"{carried} {heading}".split())
+                short, n_short = self._shorten(whole)
+                if short == whole:
+                    carried, n_carried = short, n_short
+                    continue
             context = "\n".join(part for part in (title, carried) if part)
             passages.extend(self._pack(document, group, context, budget - n_carried))
             carried, n_carried = "", 0
@@ -107,21 +109,28 @@ class Chunker:
         n = self._count([context])[0] if context else 0
         most = max(1, self._budget // _CONTEXT_SHARE)
         while context and (n > most or len(context) > _LONGEST_CONTEXT):
-            context = context[: min(_LONGEST_CONTEXT, len(context) * 3 // 4)].rpartition(" ")[0]
+            cut = context[: min(_LONGEST_CONTEXT, len(context) * 3 // 4)]
+            context = cut.rpartition(" ")[0] or cut  # scripts without spaces are cut anywhere
             n = self._count([context])[0] if context else 0
         return context, n
 
-    def _fit(self, text: str, units: list[tuple[int, _Unit]], budget: int) -> list[tuple[int, _Unit]]:
-        """Count every unit's tokens; cut those that alone are longer than ``budget``."""
-        counts = self._count([text[unit.start : unit.end] for _, unit in units])
-        fitted = []
-        for (block, unit), n in zip(units, counts, strict=True):
-            if n <= budget:
-                fitted.append((block, _Unit(unit.start, unit.end, unit.lang, unit.heading, n)))
+    def _counted(
+        self, document: Document, units: Iterable[tuple[int, _Unit]], budget: int
+    ) -> Iterator[tuple[int, _Unit]]:
+        """Count every unit's tokens; a heading of more than half of ``budget`` is no heading."""
+        uncounted = list(units)
+        counts = self._count([document.text[unit.start : unit.end] for _, unit in uncounted])
+        for (block, unit), n in zip(uncounted, counts, strict=True):
+            yield block, _Unit(unit.start, unit.end, unit.lang, unit.heading if n <= budget // 2 else "", n)
+
+    def _fit(self, text: str, units: Iterable[_Unit], budget: int) -> Iterator[_Unit]:
+        """Cut the units that alone are longer than ``budget``."""
+        for unit in units:
+            if unit.n_tokens <= budget:
+                yield unit
                 continue
-            for start, end, size in self._cut(text, unit.start, unit.end, budget):
-                fitted.append((block, _Unit(start, end, unit.lang, "", size)))
-        return fitted
+            for start, end, n in self._cut(text, unit.start, unit.end, budget):
+                yield _Unit(start, end, unit.lang, "", n)
 
     def _cut(self, text: str, start: int, end: int, budget: int) -> Iterator[tuple[int, int, int]]:
         """Cut a span at white space, or inside a word between graphemes, into parts of at most ``budget`` tokens."""
@@ -153,25 +162,36 @@ class Chunker:
         for a, b in ((start, at), (at, end)):
             yield from self._cut_word(text, a, b, self._count([text[a:b]])[0], budget)
 
-    def _pack(self, document: Document, group: Sequence[_Section], before: str, budget: int) -> Iterator[Passage]:
-        """Pack the sentences of sections that may stand together, in passages of about the same length."""
-        units = [unit for section in group for unit in section.units]
-        total = sum(unit.n_tokens for unit in units)
-        heading, n_heading = "", 0
-        if total > budget:  # its later passages are told the heading they stand under
-            heading, n_heading = self._shorten(next((unit.heading for unit in units if unit.heading), ""))
-        budget -= n_heading
-        aim = total / max(1, -(-total // budget))
+    def _pack(self, document: Document, group: Sequence[_Section], before: str, most: int) -> Iterator[Passage]:
+        """Pack the sentences of sections that may stand together, in passages of about the same length.
+
+        Each has at most ``most`` tokens, its heading counted where the text does not hold it.
+        """
+        total = sum(section.n_tokens for section in group)
+        if total > most and len(group) > 1:  # they fitted together without a heading carried from before
+            for section in group:
+                yield from self._pack(document, [section], before, most)
+            return
+        headings = [unit.heading for section in group for unit in section.units if unit.heading]
+        # Later passages of a section are told the headings they stand under.
+        heading, n_heading = self._shorten(" ".join(headings)) if total > most else ("", 0)
+        room = most - n_heading
+        units = list(self._fit(document.text, (unit for section in group for unit in section.units), room))
+        left = sum(max(1, unit.n_tokens) for unit in units)  # tokens that no passage holds yet
+        aim = left / -(-left // room)
         current: list[_Unit] = []
         repeated = 0  # tokens of ``current`` that the passage before holds too
         new = 0  # its other tokens
         for i, unit in enumerate(units):
             # A heading goes with what follows it.
             following = unit.n_tokens + (units[i + 1].n_tokens if unit.heading and i + 1 < len(units) else 0)
-            is_full = repeated + new + following > budget or new + unit.n_tokens / 2 > aim
-            if new and is_full and (not current[-1].heading or repeated + new + unit.n_tokens > budget):
+            limit = most if any(u.heading for u in current) else room
+            is_full = repeated + new + following > limit or new + unit.n_tokens / 2 > aim
+            if new and is_full and (not current[-1].heading or repeated + new + unit.n_tokens > limit):
                 yield self._passage(document, current, before, heading)
-                current = self._overlap(current, budget - following)
+                current = self._overlap(current, room - following)
+                left -= new
+                aim = left / -(-left // room)
                 repeated, new = sum(u.n_tokens for u in current), 0
             current.append(unit)
             new += max(1, unit.n_tokens)
@@ -196,6 +216,10 @@ class Chunker:
         return Passage(start, end, document.text[start:end], lang, "\n".join(context))
 
 
+def _front_matter_end(left_out: Sequence[LeftOut]) -> int:
+    return left_out[0].end if left_out and left_out[0].start == 0 else 0
+
+
 def _only_headings(group: Sequence[_Section]) -> bool:
     return all(unit.heading for section in group for unit in section.units)
 
@@ -215,7 +239,7 @@ def _units(document: Document, left_out: Sequence[LeftOut], doc_lang: str) -> It
         if heading:
             yield block, _Unit(paragraph[0].start, paragraph[-1].end, lang, heading)
             continue
-        for start, end in _sentences(document.text, paragraph, lang):
+        for start, end in split_sentences(document.text, paragraph, lang):
             yield block, _Unit(start, end, lang)
 
 
@@ -228,7 +252,7 @@ def _paragraphs(text: str, left_out: Sequence[LeftOut]) -> Iterator[list[Line] |
         dropped = line.start < until or (line.start in skipped and bool(line.text))
         until = max(until, skipped.get(line.start, 0))
         if line.text and not dropped:
-            if _ATX_HEADING.fullmatch(line.text):  # needs no blank line around it
+            if _ATX_HEADING.match(line.text):  # needs no blank line around it
                 if run:
                     yield run
                 yield [line]
@@ -250,66 +274,18 @@ def _heading(paragraph: Sequence[Line]) -> str:
     if len(paragraph) != 1:
         return ""
     line = paragraph[0].text
-    atx = _ATX_HEADING.fullmatch(line)
+    atx = _ATX_HEADING.match(line)
     if atx:
-        return atx.group(1)
+        words = line[atx.end() :]
+        closed = words.rstrip("#")  # "## Words ##", but not "# C#"
+        return closed.rstrip() if closed[-1:].isspace() else words
     is_short = len(line) <= _LONGEST_HEADING and len(line.split()) <= _LONGEST_HEADING_WORDS
-    if not is_short or line[-1] in _SENTENCE_ENDS or _LIST_ITEM.match(line) or not any(c.isalpha() for c in line):
+    if not is_short or line[-1] in _SENTENCE_ENDS or LIST_ITEM.match(line) or not any(c.isalpha() for c in line):
         return ""
     return line
 
 
-def _sentences(text: str, paragraph: Sequence[Line], lang: str) -> Iterator[tuple[int, int]]:
-    """Yield the offsets of a paragraph's sentences, without white space at their ends.
-
-    Lines are read one by one, unless the paragraph was wrapped at a width: then a line's end is only a space.
-    """
-    start, end = paragraph[0].start, paragraph[-1].end
-    spans = [(start, end)] if _is_wrapped(paragraph) else [(line.start, line.end) for line in paragraph]
-    for a, b in spans:
-        yield from _split(re.sub(r"[\r\n]", " ", text[a:b]), a, lang)
-
-
-def _is_wrapped(paragraph: Sequence[Line]) -> bool:
-    lengths = [line.end - line.start for line in paragraph]
-    widest = max(lengths)
-    if len(lengths) < 2 or not 40 <= widest <= 120:
-        return False
-    if any(_LIST_ITEM.match(line.text) or line.text.startswith("|") for line in paragraph):
-        return False
-    full = sum(length >= 0.7 * widest for length in lengths[:-1])
-    open_ended = sum(line.text[-1] not in ".!?…۔؟:" for line in paragraph[:-1])
-    return 2 * full > len(lengths) - 1 and 2 * open_ended > len(lengths) - 1
-
-
-def _split(line: str, offset: int, lang: str) -> Iterator[tuple[int, int]]:
-    import sentencex
-
-    pending: tuple[int, int] | None = None
-    for boundary in sentencex.get_sentence_boundaries(lang if lang != UNKNOWN_LANG else "en", line):
-        start, end = boundary["start_index"], boundary["end_index"]
-        piece = line[start:end]
-        stripped = piece.strip()
-        if not stripped:
-            continue
-        start += len(piece) - len(piece.lstrip())
-        end = start + len(stripped)
-        if pending and _continues(line[pending[0] : pending[1]], stripped):
-            pending = (pending[0], end)
-            continue
-        if pending:
-            yield offset + pending[0], offset + pending[1]
-        pending = (start, end)
-    if pending:
-        yield offset + pending[0], offset + pending[1]
-
-
-def _continues(before: str, piece: str) -> bool:
-    """Tell whether the splitter cut where no sentence ends: before a small letter, or after "3."."""
-    return piece[0].islower() or not any(char.isalpha() for char in piece) or not any(c.isalpha() for c in before)
-
-
-def _sections(units: Sequence[tuple[int, _Unit]], document: Document) -> list[_Section]:
+def _sections(units: Iterable[tuple[int, _Unit]], document: Document) -> list[_Section]:
     """Cut at every heading that follows text, at lines left out, and at changes of language."""
     sections: list[_Section] = []
     for block, unit in units:

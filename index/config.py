@@ -12,6 +12,9 @@ from index.errors import SettingsError
 OFFLINE_MODEL = "e5-small"
 """The model that needs no network."""
 
+_KINDS = {str: "text", int: "a whole number"}
+"""What the types of settings are called in messages."""
+
 T = TypeVar("T")
 
 
@@ -24,7 +27,7 @@ class ChunkSettings:
         overlap_sentences: How many sentences a passage shares with the one before it in the same section.
     """
 
-    max_tokens: int = 256
+    max_tokens: int = 192
     overlap_sentences: int = 1
 
     def __post_init__(self) -> None:
@@ -99,7 +102,7 @@ class BuildSettings:
     def __post_init__(self) -> None:
         try:
             "".encode(self.encoding or "utf-8")
-        except (LookupError, UnicodeError) as error:
+        except (LookupError, ValueError) as error:
             raise SettingsError(
                 f"encoding {self.encoding!r} is not known; use a name such as utf-8 or windows-1257."
             ) from error
@@ -130,7 +133,7 @@ def from_mapping(kind: type[T], values: Mapping[str, Any], where: str) -> T:
             continue
         expected = str if current is None else type(current)
         if type(value) is not expected and not (value is None and current is None):
-            raise SettingsError(f"{where}: {key} must be a {expected.__name__}, not {value!r}.")
+            raise SettingsError(f"{where}: {key} must be {_KINDS[expected]}, not {value!r}.")
         made[key] = value
     try:
         return kind(**made)

@@ -88,6 +88,11 @@ class SentenceTransformerEncoder:
             max_tokens=self._max_tokens,
             dim=int(self._raw(["."], "").shape[1]),
         )
+        if min(self.passage_tokens, self.query_tokens) < 1:
+            raise ModelError(
+                f"{files.name}: a prompt leaves no room for text in the {self._max_tokens} tokens that the model "
+                "reads. Give shorter prompts."
+            )
 
     @property
     def prompts(self) -> Prompts:
@@ -181,6 +186,9 @@ def _load(files: ModelFiles, settings: ModelSettings) -> Any:
 
 def _pooling(model: Any) -> str:
     for module in model:
+        modes = getattr(module, "pooling_mode", None)  # since version 6 of the library; a method before
+        if modes is not None:
+            return modes if isinstance(modes, str) else "+".join(modes)
         mode = getattr(module, "get_pooling_mode_str", None)
         if mode is not None:
             return str(mode())

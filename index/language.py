@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 
 from index.records import UNKNOWN_LANG
@@ -43,13 +43,32 @@ _BY_SCRIPT = {
     "BENGALI": frozenset(["as", "bn"]),
     "CJK": frozenset(["ja", "zh"]),
 }
-_NOT_LATIN = frozenset().union(*_BY_SCRIPT.values(), _SCRIPT_DECIDES.values()) | {"dz", "yi"}
+_NOT_LATIN = frozenset().union(*_BY_SCRIPT.values(), _SCRIPT_DECIDES.values()) | frozenset(
+    ["ary", "arz", "ba", "dz", "gom", "grc", "hbo", "sa", "sdh", "tg", "tt", "uzs", "wuu", "yi", "yue", "zxx"]
+)
+"""What py3langid knows that is not written in Latin letters; ``zxx`` is its word for no language at all."""
+_LACKS = {
+    "ar": frozenset("پچژگ"),
+    "be": frozenset("ищъїѓќѕјљњћђџ"),
+    "bg": frozenset("ыэёіїєґўѓќѕјљњћђџ"),
+    "mk": frozenset("йщъыьэюяіїєґў"),
+    "ru": frozenset("іїєґўѓќѕјљњћђџ"),
+    "sr": frozenset("йщъыьэюяіїєґў"),
+    "uk": frozenset("ыэёъўѓќѕјљњћђџ"),
+}
+"""Letters a language does not have though others of its script do: they settle short texts."""
+_TELLING = 25
+"""One letter in this many is no foreign name any more: it shows a language, or that it is another one."""
 _URDU_LETTERS = frozenset("ٹڈڑںےۓہھ")
 """Letters that Urdu uses in almost every phrase and that Arabic and Persian do not."""
 _PREFERENCE = 4.0
 """Natural logarithm of how much likelier an expected language is; decides between close ones in short texts."""
-_READ = 1000
+_READ = 2000
 """Characters looked at: more of them change nothing."""
+_LATIN_WEIGHT = 0.5
+"""Names and terms stand in Latin letters in texts of every script; the reverse is rare."""
+_FEWEST = 3
+"""Letters below which one language of a script cannot be told from another."""
 
 
 def detect_language(text: str, expected: Iterable[str] = ()) -> str:
@@ -59,36 +78,50 @@ def detect_language(text: str, expected: Iterable[str] = ()) -> str:
         text: Any text.
         expected: Languages that are likelier than others here: those of the document, of the index.
     """
-    letters = [char for char in text[: 4 * _READ] if char.isalpha()][:_READ]
-    if len(letters) < 2:
+    scripts = Counter(map(_script_of, text[:_READ]))
+    del scripts[""]
+    n_letters = scripts.total()
+    if n_letters < 2:
         return UNKNOWN_LANG
-    script = _main_script(letters)
+    script = max(scripts, key=lambda name: (scripts[name] * (_LATIN_WEIGHT if name == "LATIN" else 1), name))
     if script in _SCRIPT_DECIDES:
         return _SCRIPT_DECIDES[script]
-    if script == "ARABIC" and sum(char in _URDU_LETTERS for char in letters) * 25 >= len(letters):
+    if script == "ARABIC" and _has_many(text[:_READ], _URDU_LETTERS, n_letters):
         return "ur"
-    return _guess(text[: 2 * _READ], script, frozenset(expected))
+    if (script != "LATIN" and script not in _BY_SCRIPT) or (n_letters < _FEWEST and script != "CJK"):
+        return UNKNOWN_LANG
+    return _guess(text[:_READ], script, n_letters, frozenset(expected))
 
 
-def _main_script(letters: Sequence[str]) -> str:
-    """Return the Unicode script most letters are of, as the first word of their names."""
-    counts = Counter(_script_of(char) for char in letters)
-    return max(counts, key=lambda script: (counts[script], script))
+def _has_many(text: str, wanted: frozenset[str], n_letters: int) -> bool:
+    return sum(char in wanted for char in text) * _TELLING >= n_letters
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8192)
 def _script_of(char: str) -> str:
-    return unicodedata.name(char, "OTHER").split(maxsplit=1)[0].split("-")[0]
+    """Return the Unicode script of a letter or vowel sign, as the first word of its name; "" for all else."""
+    if not char.isalpha() and not unicodedata.category(char).startswith("M"):
+        return ""
+    # Full-width and presentation forms are named after the form, their plain letters after the script.
+    plain = unicodedata.normalize("NFKC", char).strip() or char
+    script = unicodedata.name(plain[0], "OTHER").split(maxsplit=1)[0].split("-")[0]
+    return "" if script in ("COMBINING", "MODIFIER", "VARIATION") else script
 
 
-def _guess(text: str, script: str, expected: frozenset[str]) -> str:
+def _guess(text: str, script: str, n_letters: int, expected: frozenset[str]) -> str:
     import py3langid
 
-    candidates = _BY_SCRIPT.get(script)
+    known = _BY_SCRIPT.get(script)
+    # Words of other scripts would only lead astray; Japanese is written in several.
+    kept = text if script == "CJK" else "".join(c if _script_of(c) in ("", script) else " " for c in text)
+    kept = unicodedata.normalize("NFKC", kept)
+    lower = kept.lower()
     best, best_score = UNKNOWN_LANG, float("-inf")
-    for lang, score in py3langid.rank(" ".join(text.split())):
-        if lang in candidates if candidates else lang not in _NOT_LATIN:
-            score += _PREFERENCE * (lang in expected)
-            if score > best_score:
-                best, best_score = lang, score
+    for lang, score in py3langid.rank(" ".join(kept.split())):
+        in_script = lang in known if known else lang not in _NOT_LATIN
+        if not in_script or (lang in _LACKS and _has_many(lower, _LACKS[lang], n_letters)):
+            continue
+        score += _PREFERENCE * (lang in expected)
+        if score > best_score:
+            best, best_score = lang, score
     return best

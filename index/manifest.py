@@ -77,8 +77,9 @@ class Manifest:
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> str:
-        """Return the manifest as JSON text."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=2) + "\n"
+        """Return the manifest as JSON text, with a checksum of its own."""
+        data = dataclasses.asdict(self)
+        return json.dumps({**data, "checksum": _checksum(data)}, ensure_ascii=False, indent=2) + "\n"
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -91,7 +92,7 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         data = json.loads(path.read_text("utf-8"))
-        version = data["format_version"]
+        version, checksum = data["format_version"], data.pop("checksum", "")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IndexDamagedError(f"{path}: missing or damaged ({error}). Build the index again.") from error
     if version != FORMAT_VERSION:
@@ -99,6 +100,8 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder}: written in format {version} (by version {data.get('tool_version', 'unknown')}); this version "
             f"reads format {FORMAT_VERSION}. Build the index again, or use the version that wrote it."
         )
+    if checksum != _checksum(data):
+        raise IndexDamagedError(f"{path}: damaged (it was changed after it was written). Build the index again.")
     try:
         return Manifest(
             **{
@@ -112,6 +115,10 @@ def read_manifest(folder: Path) -> Manifest:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise IndexDamagedError(f"{path}: not a manifest ({error}). Build the index again.") from error
+
+
+def _checksum(data: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 def record_file(path: Path) -> FileRecord:

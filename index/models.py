@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -12,7 +14,7 @@ from pathlib import Path
 from index import offline_model
 from index.config import OFFLINE_MODEL
 from index.errors import ModelError
-from index.files import home, write_text
+from index.files import home, write_error, write_text
 from index.progress import SILENT, Progress
 
 HUB_SECONDS = 10
@@ -44,12 +46,12 @@ def find_model(name: str, progress: Progress = SILENT) -> ModelFiles:
 
     Raises:
         ModelError: When there is no such folder, the hub has no such model or cannot be reached, or files are missing.
+        StoreError: When a model cannot be written to this machine.
     """
     if name == OFFLINE_MODEL:
         return ModelFiles(name, offline_model.prepare(progress), offline_model.WHEEL_SHA256)
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        folder = folder.resolve()
+    folder = _local_folder(name)
+    if folder is not None:
         if not _looks_whole(folder):
             raise ModelError(
                 f"{folder}: not a model: it needs config.json and the weights (model.safetensors). "
@@ -62,6 +64,14 @@ def find_model(name: str, progress: Progress = SILENT) -> ModelFiles:
     return ModelFiles(name, folder, _hash_weights(folder))
 
 
+def _local_folder(name: str) -> Path | None:
+    try:
+        folder = Path(name).expanduser()
+        return folder.resolve() if folder.is_dir() else None
+    except (OSError, RuntimeError) as error:  # a folder above it is closed to us; "~" of a user who does not exist
+        raise ModelError(f"{name}: cannot be opened ({error}). Name a model's folder, or {OFFLINE_MODEL}.") from error
+
+
 def cached_hub_ids() -> list[str]:
     """Return the ids of the models in the hub's cache on this machine, sorted; asks no network and imports nothing."""
     folders = _hub_cache().glob("models--*/snapshots/*")
@@ -69,8 +79,10 @@ def cached_hub_ids() -> list[str]:
 
 
 def _hub_cache() -> Path:
-    default = Path(os.environ.get("HF_HOME", Path("~/.cache/huggingface").expanduser())) / "hub"
-    return Path(os.environ.get("HF_HUB_CACHE", default)).expanduser()
+    """Return the hub client's own cache folder, by the client's own rules, without importing it."""
+    get = os.environ.get
+    of_client = get("HF_HOME") or Path(get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    return Path(get("HF_HUB_CACHE") or get("HUGGINGFACE_HUB_CACHE") or Path(of_client) / "hub").expanduser()
 
 
 def _full_id(name: str) -> str:
@@ -114,6 +126,8 @@ def _fetch(name: str, progress: Progress) -> Path:
             f"{full}: the hub has no such model (or keeps it private). Check the name. {remedy}"
         ) from error
     except Exception as error:  # the client's transport raises many kinds, of libraries that change
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise write_error(error, _hub_cache()) from error
         raise ModelError(f"{full}: the hub cannot be reached ({type(error).__name__}). {remedy}") from error
     if not _looks_whole(folder):
         raise ModelError(f"{full}: the hub has no weights of it that can be loaded. {remedy}")
@@ -141,18 +155,16 @@ def _hash_weights(folder: Path) -> str:
     state = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     key = hashlib.sha256(json.dumps(state).encode()).hexdigest()
     remembered = home() / "weights" / key
-    try:
-        return remembered.read_text("ascii").strip()
-    except (OSError, ValueError):
-        pass  # not hashed yet
+    with contextlib.suppress(OSError, ValueError):  # not hashed yet
+        known = remembered.read_text("ascii").strip()
+        if re.fullmatch("[0-9a-f]{64}", known):
+            return known
     total = hashlib.sha256()
     for file in files:
         with file.open("rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
         total.update(f"{file.relative_to(folder).as_posix()} {digest}\n".encode())
-    try:
+    with contextlib.suppress(OSError):  # a cache that cannot be written costs time, not correctness
         remembered.parent.mkdir(parents=True, exist_ok=True)
         write_text(remembered, total.hexdigest())
-    except OSError:
-        pass  # a cache that cannot be written costs time, not correctness
     return total.hexdigest()

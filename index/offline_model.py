@@ -167,8 +167,8 @@ def is_whole(folder: Path) -> bool:
     try:
         stamp = json.loads((folder / STAMP).read_text("utf-8"))
         sizes: dict[str, int] = stamp["sizes"]
-        return all((folder / name).stat().st_size == size for name, size in sizes.items())
-    except (OSError, ValueError, KeyError, TypeError):
+        return bool(sizes) and all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
@@ -191,9 +191,10 @@ def _find_wheel_file() -> Path:
 
 
 def _make(source: Path, target: Path, progress: Progress) -> None:
-    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        if hashlib.sha256(data).hexdigest() != WHEEL_SHA256:
+    with source.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != WHEEL_SHA256:
             raise ModelError(f"{source}: not the expected file (its sha256 differs). Reinstall {WHEEL}==0.3.0.")
+    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         model = _WheelModel(data)
         if target.exists():
             import shutil

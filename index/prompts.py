@@ -95,9 +95,12 @@ def _of_model(folder: Path) -> Prompts | None:
 
 
 def _of_family(folder: Path, name: str) -> Prompts | None:
-    for identity in (name, folder.name, *_base_models(folder)):
+    cached = folder.parent.parent.name if folder.parent.name == "snapshots" else ""  # models--OWNER--NAME
+    for identity in (name, folder.name, cached, *_base_models(folder)):
+        # The last part only: a folder above may be named after another model.
+        model = re.split(r"[/\\]", identity.rstrip("/\\"))[-1].replace("_", "-").lower()
         for family, pattern, query, passage in _FAMILIES:
-            if re.search(pattern, identity.replace("_", "-").lower()):
+            if re.search(pattern, model):
                 return Prompts(query, passage, f"family {family}")
     return None
 
@@ -111,5 +114,5 @@ def _base_models(folder: Path) -> list[str]:
         card = (folder / "README.md").read_text("utf-8", "replace")[:20_000]
     except OSError:
         return names
-    found = re.search(r"^base_model:\s*(?:\n\s*-\s*)?(\S+)", card, re.MULTILINE)
+    found = re.search(r"^base_model:[ \t]*(?:\r?\n[ \t]*-[ \t]*)?[\"'\[]*([\w./-]+)", card, re.MULTILINE)
     return [*names, found.group(1)] if found else names

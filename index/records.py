@@ -59,10 +59,12 @@ class Rejected:
     Attributes:
         where: The file, with the line where there is one (``docs.jsonl:41``).
         reason: What is wrong and how to mend it.
+        passed_over: Whether nobody asked for it: a file in a walked folder, of a format without a reader.
     """
 
     where: str
     reason: str
+    passed_over: bool = False
 
     def __str__(self) -> str:
         return f"{self.where}: {self.reason}"

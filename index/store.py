@@ -13,17 +13,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from index.errors import IndexDamagedError, NoIndexError, StoreError
-from index.manifest import Manifest, read_manifest, record_file
-from index.vectors import FlatIndex, open_vectors
+from index.manifest import FileRecord, Manifest, read_manifest, record_file
+from index.vectors import FlatIndex, open_array, open_vectors
 
 if TYPE_CHECKING:
     from index.records import LangCodes, Vectors
@@ -34,6 +34,8 @@ DATABASE = "passages.sqlite"
 VECTORS = "vectors.npy"
 LANGS = "langs.npy"
 FAISS = "index.faiss"
+FILES = (DATABASE, VECTORS, LANGS, FAISS)
+"""The files of a generation beside its manifest."""
 
 _ROWS_A_QUERY = 500
 
@@ -103,14 +105,7 @@ class Store:
     def lang_codes(self) -> LangCodes:
         """Shape (n_passages,): each row's position in ``manifest.languages``."""
         if self._langs is None:
-            import numpy as np
-
-            try:
-                self._langs = np.load(self.folder / LANGS, mmap_mode="r" if self.n_passages else None)
-            except (OSError, ValueError) as error:
-                raise IndexDamagedError(f"{self.folder / LANGS}: cannot be read ({error}). Build it again.") from error
-            if self._langs.shape != (self.n_passages,):
-                raise IndexDamagedError(f"{self.folder / LANGS}: not one language a passage. Build the index again.")
+            self._langs = open_array(self.folder / LANGS, (self.n_passages,), "uint16")
         return self._langs
 
     def vectors(self) -> Vectors:
@@ -157,12 +152,15 @@ class Store:
                 rows,
             ):
                 places[row].append(Occurrence(source, doc_id, title, start, end, json.loads(metadata)))
-            return {
+            found = {
                 row: StoredPassage(passage_id, lang, context, text, tuple(places[row]))
                 for row, passage_id, lang, context, text in self._database.execute(
                     f"SELECT row, passage_id, lang, context, text FROM passages WHERE row IN ({marks})", rows
                 )
             }
+            if not all(passage.occurrences for passage in found.values()):
+                raise ValueError("a passage stands in no document")
+            return found
 
     def rejected(self, limit: int = -1) -> list[tuple[str, str]]:
         """Return what could not be read when the index was built: where, and why."""
@@ -193,7 +191,8 @@ class Store:
             raise IndexDamagedError(f"{self.folder / DATABASE}: {state}. Build the index again.")
         if (stored, placed) != (n, n):
             raise IndexDamagedError(
-                f"{self.folder / DATABASE}: {stored} passages where the manifest has {n}. Build again."
+                f"{self.folder / DATABASE}: {stored} passages, {placed} of them in a document, where the manifest has "
+                f"{n}. Build the index again."
             )
         self.vectors()
         self.vector_index()
@@ -203,7 +202,7 @@ class Store:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, ValueError) as error:
+        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:  # a value of another type, or an unknown row
             raise IndexDamagedError(
                 f"{self.folder / DATABASE}: cannot be read ({error}). Run `tongues verify`, then build the index again."
             ) from error
@@ -222,12 +221,15 @@ class Store:
 
 def _open_database(path: Path) -> sqlite3.Connection:
     # Read-only and immutable: no lock, no journal, and nothing the file says can make SQLite write.
-    uri = f"file:{quote(path.resolve().as_posix())}?mode=ro&immutable=1"
+    uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+    database: sqlite3.Connection | None = None
     try:
         database = sqlite3.connect(uri, uri=True, check_same_thread=False)
         database.execute("PRAGMA trusted_schema = OFF")
         database.execute("SELECT row FROM passages LIMIT 1")
     except sqlite3.Error as error:
+        if database:
+            database.close()
         raise IndexDamagedError(f"{path}: cannot be read ({error}). Build the index again.") from error
     return database
 
@@ -244,10 +246,13 @@ def current_generation(directory: Path) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         what = "there is no such directory" if not directory.exists() else "no index here"
         raise NoIndexError(f"{directory}: {what}. Make one with: tongues build PATH... --out {directory}") from None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{directory / CURRENT}: cannot be read ({error}).") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise StoreError(f"{directory / CURRENT}: cannot be read ({reason}). Check the path and its rights.") from error
+    except UnicodeDecodeError as error:
+        raise IndexDamagedError(f"{directory / CURRENT}: damaged ({error}). Build the index again.") from error
     folder = directory / GENERATIONS / name
-    if Path(name).name != name or not folder.is_dir():
+    if not re.fullmatch(r"g\d+", name, re.ASCII) or not folder.is_dir():
         raise IndexDamagedError(f"{directory / CURRENT}: names {name!r}, which is not there. Build the index again.")
     return folder
 
@@ -258,6 +263,8 @@ def check_sizes(folder: Path, manifest: Manifest) -> None:
     Raises:
         IndexDamagedError: Naming the first that is not.
     """
+    if set(manifest.files) != set(FILES):
+        raise IndexDamagedError(f"{folder}: its manifest names other files than an index has. Build the index again.")
     for name, record in manifest.files.items():
         path = folder / name
         try:
@@ -275,23 +282,24 @@ def verify(directory: str | Path) -> list[str]:
         NoIndexError: When there is no index.
         IndexFormatError: When another version of the form wrote it.
     """
-    folder = current_generation(Path(directory))
     try:
+        folder = current_generation(Path(directory))
         manifest = read_manifest(folder)
+        problems = [problem for name in FILES if (problem := _problem(folder / name, manifest.files.get(name)))]
+        if not problems:
+            with Store.open(directory) as store:
+                store.check_counts()
     except IndexDamagedError as error:
         return [str(error)]
-    problems = []
-    for name, record in manifest.files.items():
-        path = folder / name
-        if not path.is_file():
-            problems.append(f"{path}: missing")
-        elif record_file(path) != record:
-            problems.append(f"{path}: damaged (its size or sha256 differs from the manifest)")
-    if problems:
-        return [f"{problem}. Build the index again." for problem in problems]
+    return [f"{problem}. Build the index again." for problem in problems]
+
+
+def _problem(path: Path, record: FileRecord | None) -> str:
+    """Say in what a file differs from its record, or ""."""
     try:
-        with Store.open(directory) as store:
-            store.check_counts()
-    except IndexDamagedError as error:
-        return [str(error)]
-    return []
+        same = record_file(path) == record
+    except FileNotFoundError:
+        return f"{path}: missing"
+    except OSError as error:
+        return f"{path}: cannot be read ({error.strerror or error})"
+    return "" if same else f"{path}: damaged (its size or sha256 differs from the manifest)"

@@ -21,16 +21,19 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
 _PLACEHOLDER = r"\$\w*\[[^\]\n]*\] not found|\{\{[^{}\n]*\}\}|\{%[^%\n]*%\}|<%[^%\n]*%>|\$\{[^{}\n]*\}|%%[A-Z_]+%%"
 _TEMPLATE_LINE = re.compile(
-    rf"(?:{_PLACEHOLDER}|[\s,;|])+"  # placeholders that a page template never filled
-    r"|<?!?-{1,3}\s.*-{1,2}>"  # a comment of the page's source, whole or cut at its start
+    rf"[\s,;|]*(?:(?:{_PLACEHOLDER})[\s,;|]*)+"  # placeholders that a page template never filled
+    r"|(?:<!--(?:(?!-->).)*-->\s*)+|-{1,3}\s[^<>]*-{1,2}>"  # comments of the page's source, whole or cut at the start
     r"|anonim|anonymous|anonyme|anónimo|anonymus|anónym"  # a byline without a name
     r"|undefined|null|nan|\[object object\]"  # an empty value printed by a script
     r"|lorem ipsum\b.*",
     re.IGNORECASE,
 )
-_FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(?:.*\r?\n)*?---[ \t]*(?:\r?\n|\Z)")
+_FRONT_KEY = re.compile(r"\w[\w-]*[ \t]*:(?:\s|\Z)")
+_FRONT_LINE = re.compile(rf"\s|-\s|[#\]}}]|\Z|{_FRONT_KEY.pattern}")
 _LABEL_PREFIX = re.compile(r"^[^\W\d_]{2,20}\s?[:：]\s+")
-_FENCE = re.compile(r"\s*(```|~~~)")
+_FENCE = re.compile(r"(`{3,}(?=[^`]*$)|~{3,})(.*)")
+_SENTENCE_ENDS = ".!?:;,…।۔؟،؛。！？："
+_CLOSERS = "\"'”’»›)]}*_"
 
 _NEAR_LINES = 4
 """A line that repeats one this few lines above it is a caption or a running title."""
@@ -51,7 +54,7 @@ class Line:
 
 def for_model(text: str) -> str:
     """Return the copy of a text that a model reads: NFC, without invisible direction marks and soft hyphens."""
-    return _SURROGATE.sub("\ufffd", _INVISIBLE.sub("", unicodedata.normalize("NFC", text)))
+    return _SURROGATE.sub("\ufffd", unicodedata.normalize("NFC", _INVISIBLE.sub("", text)))
 
 
 def iter_lines(text: str) -> Iterator[Line]:
@@ -84,29 +87,46 @@ def find_left_out(text: str) -> list[LeftOut]:
 
 
 def _front_matter_end(text: str) -> int:
+    """Return where the body starts: after front matter, which is all keys, lists and comments; else 0.
+
+    A rule at the top of a text starts like front matter, and another rule below it ends like it.
+    """
     if not text.startswith("---"):
         return 0
-    match = _FRONT_MATTER.match(text)
-    # A rule at the top of a text starts like front matter; front matter has keys.
-    return match.end() if match and re.search(r"^\w[\w -]*:", match.group(), re.MULTILINE) else 0
+    has_key = False
+    for n_before, match in enumerate(_LINE.finditer(text)):
+        line = match.group().rstrip()
+        if n_before == 0:
+            if line != "---":
+                return 0
+        elif line in ("---", "..."):
+            return match.end() if has_key else 0
+        elif _FRONT_LINE.match(line) is None or match.end() == len(text):
+            return 0
+        has_key = has_key or _FRONT_KEY.match(line) is not None
+    return 0
 
 
 def _fenced(lines: Sequence[Line]) -> list[bool]:
-    inside, marks = False, []
+    marks, opened = [], ""
     for line in lines:
-        fence = _FENCE.match(line.text) is not None
-        marks.append(inside or fence)
-        inside ^= fence
+        fence = _FENCE.match(line.text)
+        marks.append(bool(opened or fence))
+        if fence and not opened:
+            opened = fence.group(1)
+        elif fence and fence.group(1).startswith(opened) and not fence.group(2):
+            opened = ""
     return marks
 
 
 def _repeat_key(line: Line) -> str:
     """Return what makes two lines the same; "" for a line whose repetition means nothing.
 
-    A label before it ("Image: …") does not count. Single words, numbers, speakers' names ("Rasa:") and whole
-    sentences are repeated in honest text.
+    A label before it ("Image: …") does not count. Single words, numbers, speakers' names ("Rasa:"), rows of tables,
+    whole sentences and the lines of a stanza are repeated in honest text.
     """
-    if len(line.text) > _LONGEST_REPEAT or line.text[-1] in ".!?:۔؟。":
+    ends = (line.text.rstrip(_CLOSERS) or line.text)[-1]
+    if len(line.text) > _LONGEST_REPEAT or ends in _SENTENCE_ENDS or "\t" in line.text:
         return ""
     key = " ".join(unicodedata.normalize("NFKC", _LABEL_PREFIX.sub("", line.text)).casefold().split())
     words = sum(any(char.isalpha() for char in word) for word in key.split())

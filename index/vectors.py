@@ -75,33 +75,51 @@ def open_vectors(path: Path, n_rows: int, dim: int) -> Vectors:
     Raises:
         IndexDamagedError: When it is not the array the manifest tells of.
     """
+    rows: Vectors = open_array(path, (n_rows, dim), "float32")
+    return rows
+
+
+def open_array(path: Path, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+    """Map a ``.npy`` file into memory.
+
+    Raises:
+        IndexDamagedError: When it is no array of this shape and type.
+    """
     import numpy as np
 
     try:
-        rows = np.load(path, mmap_mode="r" if n_rows else None, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        if shape[0]:
+            array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+        else:  # nothing cannot be mapped
+            with path.open("rb") as file:
+                array = np.lib.format.read_array(file)
+    except Exception as error:  # a damaged header makes NumPy raise whatever parsing it ended in
         raise IndexDamagedError(f"{path}: cannot be read ({error}). Build the index again.") from error
-    if rows.shape != (n_rows, dim) or rows.dtype != np.float32:
+    if array.shape != shape or array.dtype != np.dtype(dtype):
         raise IndexDamagedError(
-            f"{path}: holds {rows.shape} values of {rows.dtype}, not ({n_rows}, {dim}) of float32. Build it again."
+            f"{path}: holds {array.shape} values of {array.dtype}, not {shape} of {dtype}. Build the index again."
         )
-    return rows  # type: ignore[no-any-return]
+    return array
 
 
 def check_vectors(rows: Any, dim: int) -> Vectors:
     """Return rows as C-contiguous float32 after checking what a vector index must be able to rely on.
 
     Raises:
-        ValueError: When they are not two-dimensional, not of ``dim`` columns, or not finite.
+        ValueError: When they are not two-dimensional, not of ``dim`` columns, not real numbers, or not finite.
     """
     import numpy as np
 
     rows = np.asarray(rows)
     if rows.ndim != 2 or rows.shape[1] != dim:
         raise ValueError(f"vectors of shape {rows.shape} given where (n, {dim}) is needed")
-    if not np.isfinite(rows).all():
+    if rows.dtype.kind not in "fiu":
+        raise ValueError(f"vectors of type {rows.dtype} given where float32 is needed")
+    with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite, which is told below
+        checked: Vectors = np.ascontiguousarray(rows, np.float32)
+    if not np.isfinite(checked).all():
         raise ValueError("vectors hold values that are not finite")
-    return np.ascontiguousarray(rows, np.float32)
+    return checked
 
 
 class VectorIndex(Protocol):
@@ -142,30 +160,42 @@ class FlatIndex:
         """Open an index file, mapped into memory.
 
         Raises:
-            IndexDamagedError: When FAISS cannot read it.
+            IndexDamagedError: When FAISS cannot read it, or it is of another kind.
         """
         import faiss
 
         try:
-            return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY))
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise IndexDamagedError(f"{path}: FAISS cannot read it ({reason}). Build the index again.") from error
+            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+        except (RuntimeError, MemoryError) as error:  # a damaged length asks for more memory than there is
+            raise IndexDamagedError(
+                f"{path}: FAISS cannot read it ({_reason(error)}). Build the index again."
+            ) from error
+        if not isinstance(index, faiss.IndexFlat) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+            raise IndexDamagedError(f"{path}: not a flat index of inner products. Build the index again.")
+        return cls(index)
 
     def save(self, path: Path) -> None:
-        """Write the index to a file."""
+        """Write the index to a file.
+
+        Raises:
+            OSError: When it cannot be written whole.
+        """
         import faiss
 
         try:
-            faiss.write_index(self._index, str(path))
-        except RuntimeError as error:  # FAISS has no OSError; what it cannot write is the disk's doing
-            raise OSError(f"FAISS could not write {path}: {error}") from error
+            # Not by name: FAISS passes over a disk that is full when it closes its file.
+            with path.open("wb") as file:
+                faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write))
+        except RuntimeError as error:  # FAISS wraps what the file raised
+            raise OSError(f"FAISS could not write it: {_reason(error)}") from error
 
     def search(self, queries: Vectors, k: int, among: NDArray[np.bool_] | None = None) -> list[tuple[Rows, Scores]]:
         """Return for each query its ``k`` best rows and scores: scores down, equal scores by row."""
         import numpy as np
 
         queries = check_vectors(queries, self.dim)
+        if among is not None and (among.shape != (self.n_rows,) or among.dtype != np.bool_):
+            raise ValueError(f"a filter of {among.shape} {among.dtype} given where ({self.n_rows},) bool is needed")
         available = self.n_rows if among is None else int(np.count_nonzero(among))
         k = min(k, available)
         if k <= 0:
@@ -194,11 +224,15 @@ class FlatIndex:
 
         if among is None:
             return None, None
-        if among.shape != (self.n_rows,):
-            raise ValueError(f"a filter of shape {among.shape} given where ({self.n_rows},) is needed")
         bits = np.packbits(among, bitorder="little")
         selector = faiss.IDSelectorBitmap(bits)
         return faiss.SearchParameters(sel=selector), (bits, selector)
+
+
+def _reason(error: BaseException) -> str:
+    """Return the last line of a C++ error, without the place in FAISS's source."""
+    lines = str(error).strip().splitlines() or ["no reason given"]
+    return lines[-1].rpartition(": Error: ")[2]
 
 
 def _in_order(rows: Rows, scores: Scores, k: int) -> tuple[Rows, Scores]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -16,11 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from index.encoder import Fingerprint
-from index.errors import StoreError
+from index.errors import InputError, StoreError
 from index.files import new_folder, sync, write_error, write_text
 from index.manifest import MANIFEST, Counts, Manifest, record_file
 from index.records import Document, LeftOut, Passage, Rejected
-from index.store import CURRENT, DATABASE, FAISS, GENERATIONS, LANGS, VECTORS
+from index.store import CURRENT, DATABASE, FAISS, FILES, GENERATIONS, LANGS, VECTORS
 from index.vectors import FlatIndex, VectorFile, open_vectors
 from index.version import __version__
 
@@ -47,6 +48,8 @@ CREATE TABLE left_out (
 CREATE TABLE rejected (place TEXT NOT NULL, reason TEXT NOT NULL);
 """
 _LOCK = ".lock"
+_HALF_WRITTEN = f".{CURRENT}-"
+"""How the names of files begin that a build killed while switching leaves behind."""
 _KEPT = 2
 """Generations kept: the current one, and the one before for readers that are just opening it."""
 
@@ -68,9 +71,13 @@ class GenerationWriter:
         self.folder = folder
         self._fingerprint = fingerprint
         self._database = sqlite3.connect(folder / DATABASE, isolation_level=None)
-        # The folder counts only once it is complete, so a journal would guard nothing.
-        self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
-        self._vectors = VectorFile(folder / VECTORS, fingerprint.dim)
+        try:
+            # The folder counts only once it is complete, so a journal would guard nothing.
+            self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
+            self._vectors = VectorFile(folder / VECTORS, fingerprint.dim)
+        except BaseException:
+            self._database.close()
+            raise
         self._langs: list[str] = []
         self._n_documents = 0
         self._n_rejected = 0
@@ -95,16 +102,16 @@ class GenerationWriter:
             encode: Returns the vectors of passages, shape (n, dim).
 
         Returns:
-            The documents refused, because their id was already used in their source.
+            The documents refused: their id was already used in their source, or they cannot be stored.
         """
         refused: list[Rejected] = []
         new: dict[str, tuple[int, Passage]] = {}
         self._database.execute("BEGIN")
         for item in batch:
-            doc = self._add_document(item.document)
-            if doc is None:
-                reason = f"the id {item.document.doc_id!r} is used twice in it; give each document its own"
-                refused.append(Rejected(item.document.source, reason))
+            try:
+                doc = self._add_document(item.document)
+            except InputError as error:
+                refused.append(Rejected(item.document.source, str(error)))
                 continue
             self._add_left_out(doc, item)
             for passage in item.passages:
@@ -128,18 +135,31 @@ class GenerationWriter:
     def reject(self, rejected: Rejected) -> None:
         """Record something that could not be read."""
         self._n_rejected += 1
-        self._database.execute("INSERT INTO rejected VALUES (?, ?)", (rejected.where, rejected.reason))
+        # A file's name may hold bytes that are no text.
+        shown = [part.encode("utf-8", "backslashreplace").decode() for part in (rejected.where, rejected.reason)]
+        self._database.execute("INSERT INTO rejected VALUES (?, ?)", shown)
 
-    def _add_document(self, document: Document) -> int | None:
-        digest = hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest()
-        metadata = json.dumps(dict(document.metadata), ensure_ascii=False)
+    def _add_document(self, document: Document) -> int:
+        """Write a document; returns its number.
+
+        Raises:
+            InputError: When it cannot be stored, or its id was used before.
+        """
+        metadata = _metadata_json(document)
+        try:
+            digest = hashlib.sha256(document.text.encode()).hexdigest()
+            "".join((document.source, document.doc_id, document.title, document.lang, metadata)).encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"document {document.doc_id!r} holds half of a surrogate pair, which is no character; mend its text"
+            ) from error
         cursor = self._database.execute(
             "INSERT OR IGNORE INTO documents (source, doc_id, title, lang, metadata, sha256, n_chars) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
             (document.source, document.doc_id, document.title, document.lang, metadata, digest, len(document.text)),
         )
-        if cursor.rowcount == 0:
-            return None
+        if cursor.rowcount == 0 or cursor.lastrowid is None:
+            raise InputError(f"the id {document.doc_id!r} is used twice in it; give each document its own")
         self._n_documents += 1
         return cursor.lastrowid
 
@@ -175,7 +195,9 @@ class GenerationWriter:
         counted = Counter(self._langs)
         languages = sorted(counted)
         codes = {lang: i for i, lang in enumerate(languages)}
-        np.save(self.folder / LANGS, np.array([codes[lang] for lang in self._langs], np.uint16))
+        buffer = io.BytesIO()  # NumPy itself would not say that a disk is full
+        np.save(buffer, np.array([codes[lang] for lang in self._langs], np.uint16))
+        (self.folder / LANGS).write_bytes(buffer.getbuffer())
         vectors = open_vectors(self.folder / VECTORS, len(self._langs), self._fingerprint.dim)
         FlatIndex.build(vectors).save(self.folder / FAISS)
         manifest = Manifest(
@@ -193,7 +215,7 @@ class GenerationWriter:
                 rejected=self._n_rejected,
                 languages={lang: counted[lang] for lang in languages},
             ),
-            files={name: record_file(self.folder / name) for name in (DATABASE, VECTORS, LANGS, FAISS)},
+            files={name: record_file(self.folder / name) for name in FILES},
         )
         (self.folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
         return manifest
@@ -211,11 +233,12 @@ def check_writable(directory: Path) -> None:
     Raises:
         StoreError: When it holds something else, or cannot be written.
     """
-    if directory.exists() and not directory.is_dir():
-        raise StoreError(f"{directory}: is a file. Name a directory for the index with --out.")
     own = {CURRENT, GENERATIONS, _LOCK}
     try:
-        others = [p.name for p in directory.iterdir() if p.name not in own] if directory.exists() else []
+        if directory.exists() and not directory.is_dir():
+            raise StoreError(f"{directory}: is a file. Name a directory for the index with --out.")
+        names = [path.name for path in directory.iterdir()] if directory.exists() else []
+        others = [name for name in names if name not in own and not name.startswith(_HALF_WRITTEN)]
         if others and not (directory / CURRENT).exists():
             raise StoreError(
                 f"{directory}: holds other files ({', '.join(sorted(others)[:3])}) and no index. "
@@ -224,7 +247,7 @@ def check_writable(directory: Path) -> None:
         (directory / GENERATIONS).mkdir(parents=True, exist_ok=True)
         probe = directory / GENERATIONS / ".probe"
         probe.write_bytes(b"")
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another build may be looking too
     except OSError as error:
         raise write_error(error, directory) from error
 
@@ -247,6 +270,8 @@ def write_generation(directory: Path, fingerprint: Fingerprint) -> Iterator[Gene
         with FileLock(directory / _LOCK, timeout=0):
             for left in generations.glob(".new-*"):
                 shutil.rmtree(left, ignore_errors=True)
+            for half in directory.glob(f"{_HALF_WRITTEN}*"):
+                half.unlink(missing_ok=True)
             name = _next_name(generations)
             with new_folder(generations / name) as folder:
                 writer = GenerationWriter(folder, fingerprint)
@@ -269,6 +294,13 @@ def write_generation(directory: Path, fingerprint: Fingerprint) -> Iterator[Gene
         full = "full" in str(error)
         remedy = "Free some space, or write somewhere else" if full else "Check the disk"
         raise StoreError(f"{directory}: cannot be written ({error}). {remedy}, and run it again.") from error
+
+
+def _metadata_json(document: Document) -> str:
+    try:
+        return json.dumps(dict(document.metadata), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"document {document.doc_id!r} has metadata that JSON cannot hold ({error})") from error
 
 
 def _next_name(generations: Path) -> str:

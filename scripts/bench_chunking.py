@@ -90,7 +90,7 @@ def main(sets: tuple[str, ...], sizes: str, overlaps: str, out: Path) -> None:
         corpus, queries = read_set(name)
         for size in map(int, sizes.split(",")):
             for overlap in map(int, overlaps.split(",")):
-                row = {"set": Path(name.split(":")[-1]).parent.name if ":" in name else Path(name).name}
+                row = {"set": Path(name.split(":")[0]).name}
                 row |= measure(corpus, queries, size, overlap, encoder)
                 click.echo(json.dumps(row), err=True)
                 results.append(row)

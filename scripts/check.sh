@@ -6,3 +6,4 @@ bin=${1:-.venv/bin}
 "$bin/ruff" check .
 "$bin/ruff" format --check .
 "$bin/mypy"
+"$bin/python" scripts/readme_tables.py --check

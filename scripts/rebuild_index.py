@@ -12,7 +12,7 @@ The file (paths are relative to it):
     [model]
     name = "e5-small"
     [chunking]
-    max_tokens = 256
+    max_tokens = 192
     [fields]
     text = "text"
 
@@ -60,7 +60,7 @@ def read_plan(path: Path) -> Plan:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: not valid TOML ({error}).") from error
     sources, out, strict = data.pop("sources", None), data.pop("out", None), data.pop("strict", False)
-    if not isinstance(sources, list) or not sources or not all(isinstance(source, str) for source in sources):
+    if not isinstance(sources, list) or not sources or not all(s and isinstance(s, str) for s in sources):
         raise SettingsError(f'{path}: `sources` must be a list of paths, for example sources = ["reports"].')
     if not isinstance(out, str) or not out:
         raise SettingsError(f'{path}: `out` must name the index directory, for example out = "my-index".')
@@ -76,7 +76,7 @@ def _below(base: Path, source: str) -> str:
     """Return a source relative to the file's folder, whose own name is no pattern."""
     if Path(source).is_absolute() or base == Path():
         return source
-    has_pattern = any(char in source for char in "*?[")
+    has_pattern = any(char in source for char in "*?[") and not (base / source).exists()
     return os.path.join(glob.escape(str(base)) if has_pattern else str(base), source)  # noqa: PTH118 keeps "**"
 
 
@@ -89,7 +89,7 @@ def main(config: Path, quiet: bool) -> None:
         plan = read_plan(config)
         report = build(plan.sources, plan.out, settings=plan.settings, progress=progress_for(quiet))
     show_report(report, quiet)
-    if plan.strict and report.rejected:
+    if plan.strict and report.n_failed:
         raise SystemExit(1)
 
 

@@ -99,8 +99,8 @@ def build(paths: Sequence[str], out: str, strict: bool, quiet: bool, **options: 
 
     report = build_index(list(paths), out, settings=_settings(options), progress=progress_for(quiet))
     show_report(report, quiet)
-    if strict and report.rejected:
-        raise TonguesError(f"--strict: {len(report.rejected)} files or records could not be read (see above).")
+    if strict and report.n_failed:
+        raise TonguesError(f"--strict: {report.n_failed} files or records could not be read (see above).")
 
 
 def _settings(options: dict[str, Any]) -> Any:

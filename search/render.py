@@ -11,14 +11,19 @@ from search.hits import Hit
 _FIRST_STRONG_ISOLATE = "\u2068"
 _POP_ISOLATE = "\u2069"
 # What would steer the terminal or leave its isolate. The text stored and the JSON output keep it.
-_STEERING = re.compile("[\u202a-\u202e\u2066-\u2069\x00-\x1f\x7f-\x9f]")
+_STEERING = re.compile("[\u2028-\u202e\u2066-\u2069\x00-\x1f\x7f-\x9f]")
 
 _LONGEST_TITLE = 80
 
 
 def isolate(text: str) -> str:
     """Wrap a text so that its direction does not scramble the rest of the line."""
-    return f"{_FIRST_STRONG_ISOLATE}{_STEERING.sub('', text)}{_POP_ISOLATE}"
+    return f"{_FIRST_STRONG_ISOLATE}{printable(text)}{_POP_ISOLATE}"
+
+
+def printable(text: str) -> str:
+    """Return a text without the characters that would steer a terminal or end its line."""
+    return _STEERING.sub("", text)
 
 
 def snippet(text: str, width: int) -> str:
@@ -61,7 +66,8 @@ def render_hits(hits: Sequence[Hit], *, width: int, grouped: bool = False) -> It
         if grouped and hit.lang != last:
             yield f"── {hit.lang} ──"
             last = hit.lang
-        place = hit.source if hit.source.endswith(hit.doc_id) else f"{hit.source} {hit.doc_id}"
+        is_named = hit.source == hit.doc_id or hit.source.endswith(f"/{hit.doc_id}")
+        place = hit.source if is_named else f"{hit.source} {hit.doc_id}"
         more = f" (+{len(hit.also_in)} more)" if hit.also_in else ""
         yield f"{hit.rank:>3}  {hit.score:.3f}  {hit.lang}  {isolate(place)}:{hit.start}-{hit.end}{more}"
         if hit.title and not snippet(hit.text, width).lstrip("# ").startswith(hit.title[:_LONGEST_TITLE]):

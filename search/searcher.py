@@ -40,6 +40,7 @@ class Searcher:
         self._store = store
         self._encoder = encoder
         self._index = store.vector_index()
+        _ = store.lang_codes  # mapped now: later builds may clear the file away, and this index still answers
 
     @classmethod
     def open(
@@ -147,13 +148,15 @@ class Searcher:
         """Return the languages asked for, as the index writes them; empty for all."""
         if lang is None:
             return []
-        wanted = [part.strip().lower() for part in ([lang] if isinstance(lang, str) else lang)]
+        wanted = [part.strip() for part in ([lang] if isinstance(lang, str) else lang)]
         if not wanted:
             raise QueryError(f"no language is named; the index holds {', '.join(self.languages)}.")
+        known = {one.lower() for one in self.languages}  # the case of a tag is custom: pt-BR, pt-br
         for one in wanted:
-            if one not in self.languages:
+            if one.lower() not in known:
                 raise QueryError(f"the index holds no passage in {one!r}; it holds {', '.join(self.languages)}.")
-        return list(dict.fromkeys(wanted))
+        lowered = {one.lower() for one in wanted}
+        return [one for one in self.languages if one.lower() in lowered]
 
     def _rows_of(self, langs: Sequence[str]) -> NDArray[np.bool_]:
         """Return which rows are of these languages, shape (n_passages,)."""

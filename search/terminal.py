@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,13 @@ from index.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from tqdm import tqdm
+
+
+def utf8_streams() -> None:
+    """Read and write UTF-8 whatever the machine's own encoding; what is no text becomes a replacement character."""
+    for stream, encoding in ((sys.stdin, "utf-8-sig"), (sys.stdout, "utf-8")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=encoding, errors="replace")
 
 
 @contextlib.contextmanager

@@ -334,3 +334,21 @@ def test_any_records_round_trip_through_tables(
         assert read(tmp_path_factory.getbasetemp(), table.getvalue(), name) == [
             Document(f"d{n}", name, text, metadata={"note": note}) for n, (text, note) in enumerate(rows)
         ]
+
+
+def test_rows_between_two_bare_quotes_of_a_tsv_are_reported(tmp_path: Path) -> None:
+    content = 'id\ttext\n1\t"Labas, tarė jis\n2\tKitas įrašas\n3\ttrečias baigtas"\n4\tketvirtas\n'
+    problem, last = read(tmp_path, content, "t.tsv")
+    assert isinstance(problem, Rejected)
+    assert problem.where == "t.tsv:2"
+    assert "closes only on line 4" in problem.reason
+    assert last == Document("4", "t.tsv", "ketvirtas")
+
+
+@pytest.mark.parametrize(
+    ("declared", "lang"), [("none", ""), ("english", ""), ("lit", "lt"), ("URD", "ur"), ("pt-BR", "pt-BR")]
+)
+def test_a_word_is_no_language_and_a_longer_code_is_shortened(tmp_path: Path, declared: str, lang: str) -> None:
+    (document,) = read(tmp_path, f'{{"id": "a", "text": "Labas rytas.", "lang": "{declared}"}}', "t.jsonl")
+    assert isinstance(document, Document)
+    assert document.lang == lang

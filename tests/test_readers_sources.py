@@ -147,12 +147,19 @@ def test_a_file_reached_twice_comes_once() -> None:
 def test_a_file_without_a_reader_is_rejected_once() -> None:
     make("docs/a.pdf", "docs/README")
     supported = ".csv, .jsonl, .markdown, .md, .ndjson, .text, .tsv, .txt"
+    reason = f"no reader for '.pdf' files (supported: {supported}); convert it to one of these."
+    unnamed = f"no reader for files without a suffix (supported: {supported}); convert it to one of these."
     assert list(find_files(["docs", "docs/a.pdf"])) == [
-        Rejected(
-            "docs/README", f"no reader for files without a suffix (supported: {supported}); convert it to one of these."
-        ),
-        Rejected("docs/a.pdf", f"no reader for '.pdf' files (supported: {supported}); convert it to one of these."),
+        Rejected("docs/README", unnamed, passed_over=True),
+        Rejected("docs/a.pdf", reason, passed_over=True),
     ]
+    assert list(find_files(["docs/a.pdf"])) == [Rejected("docs/a.pdf", reason)]
+
+
+def test_the_index_below_a_walked_folder_is_no_source() -> None:
+    make("docs/a.txt", "docs/ix/b.txt", "docs/ix2/c.txt")
+    found = [file.source for file in find_files(["docs"], outside=Path("docs/ix")) if isinstance(file, SourceFile)]
+    assert found == ["docs/a.txt", "docs/ix2/c.txt"]
 
 
 def test_symlinked_folders_are_reported_and_not_followed() -> None:

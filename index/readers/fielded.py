@@ -10,7 +10,9 @@ from index.config import FieldNames
 from index.readers.source_file import SourceFile
 from index.records import UNKNOWN_LANG, Document, Rejected
 
-_TAG = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
+_TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
+_ISO_639_2 = {"tel": "te", "fas": "fa", "per": "fa", "lit": "lt", "urd": "ur", "eng": "en"}
+"""Longer codes of the languages measured, which BCP 47 writes with two letters."""
 _MAX_NAMES = 12
 """How many field names a message lists."""
 
@@ -101,13 +103,15 @@ class FieldedFile:
 def language_tag(declared: str) -> str:
     """Return a declared BCP 47 tag with its first subtag in lower case, or "" if it is not shaped like one.
 
-    ``und`` declares that the language is not known, so it counts as none. Only the shape is checked.
+    ``und`` declares that the language is not known, so it counts as none. Only the shape is checked: words such as
+    "none" and "english" are longer than a language's code.
     """
     declared = declared.strip()
     if not _TAG.fullmatch(declared):
         return ""
     primary, hyphen, rest = declared.partition("-")
-    return "" if primary.lower() == UNKNOWN_LANG else primary.lower() + hyphen + rest
+    primary = _ISO_639_2.get(primary.lower(), primary.lower())
+    return "" if primary == UNKNOWN_LANG else primary + hyphen + rest
 
 
 def missing_text(name: str, found: list[str]) -> str:

@@ -10,11 +10,15 @@ from index.errors import InputError
 from index.readers.decoding import read_text
 from index.readers.source_file import SourceFile
 from index.records import Document, Rejected
+from index.text import find_left_out
 
 SUFFIXES: tuple[str, ...] = (".txt", ".text")
 
 MAX_TITLE_CHARACTERS = 120
 """A first line longer than this is a paragraph, not a title."""
+
+_TOP = 4_000
+"""Characters in which a title is looked for."""
 
 _LINE = re.compile(r"[^\r\n]+")
 _VISIBLE = re.compile(r"\S")
@@ -49,14 +53,17 @@ def refuse_empty(text: str) -> None:
 
 
 def first_line_title(text: str) -> str:
-    """Find the title of a plain text: its first line that is not blank, if it is short and something follows it.
+    """Find the title of a plain text: its first line, if it is short and something follows it.
+
+    Blank lines and what a page template left behind are passed over.
 
     Returns:
         The line without the white space around it, or "".
     """
+    left_out = {span.start for span in find_left_out(text[:_TOP])}
     for line in _LINE.finditer(text):
         title = line.group().strip()
-        if title:
+        if title and line.end() - len(line.group().lstrip()) not in left_out:
             is_title = len(title) <= MAX_TITLE_CHARACTERS and _VISIBLE.search(text, line.end())
             return title if is_title else ""
     return ""

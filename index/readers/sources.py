@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from index.readers.walk import Found, glob_files, has_magic, walk_folder
 from index.records import Rejected
 
 
-def find_files(paths: Sequence[str]) -> Iterator[SourceFile | Rejected]:
+def find_files(paths: Sequence[str], outside: Path | None = None) -> Iterator[SourceFile | Rejected]:
     """Find the files to read, in the order of the arguments, each file once.
 
     A folder is walked with all its subfolders, in code point order of names; names that begin with a dot are passed
@@ -23,6 +24,7 @@ def find_files(paths: Sequence[str]) -> Iterator[SourceFile | Rejected]:
 
     Args:
         paths: Files, folders and glob patterns.
+        outside: A folder whose files are passed over: the index itself, when it lies below a folder that is walked.
 
     Yields:
         Each readable file, and a ``Rejected`` for each symlinked folder, special file (never opened), file in a format
@@ -34,10 +36,11 @@ def find_files(paths: Sequence[str]) -> Iterator[SourceFile | Rejected]:
     # A list, not a generator: a misspelt last argument should not cost the reading of the first ones.
     found = [_find(argument) for argument in paths]
     seen: set[Path] = set()
+    own = outside.resolve() if outside else None
     for item in chain.from_iterable(found):
         if isinstance(item, Rejected):
             yield _printable(item)
-        else:
+        elif own is None or own not in item.path.absolute().parents:
             yield from _admit(item, seen)
 
 
@@ -59,7 +62,7 @@ def _find(argument: str) -> Iterable[Found | Rejected]:
         raise InputError(f"{argument!r} {reason}; check the spelling and the folder you are in.") from error
     if stat.S_ISDIR(mode):
         return walk_folder(path)
-    return [Found(path, path.name)]
+    return [Found(path, path.name, is_named=True)]
 
 
 def _match(pattern: str) -> list[Found | Rejected]:
@@ -100,7 +103,7 @@ def _admit(found: Found, seen: set[Path]) -> Iterator[SourceFile | Rejected]:
     elif not _is_unicode(source):
         yield _printable(Rejected(source, "the file's name is not valid Unicode; rename it."))
     elif not is_supported(suffix):
-        yield Rejected(source, unsupported_reason(suffix))
+        yield Rejected(source, unsupported_reason(suffix), passed_over=not found.is_named)
     else:
         yield SourceFile(found.path, source, found.doc_id, status.st_size)
 
@@ -112,7 +115,7 @@ def _is_unicode(name: str) -> bool:
 
 def _printable(rejected: Rejected) -> Rejected:
     """Write the undecodable bytes of a file's name as escapes, so that the report can be printed."""
-    return Rejected(rejected.where.encode("utf-8", "backslashreplace").decode("utf-8"), rejected.reason)
+    return replace(rejected, where=rejected.where.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def _reason(error: Exception) -> str:

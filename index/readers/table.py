@@ -22,6 +22,10 @@ _DELIMITERS = (",", ";", "|", "\t")
 _MAX_ROW_CHARACTERS = MAX_LINE_BYTES
 """The most characters of a row; one quote that is never closed would otherwise swallow the file."""
 
+_SWALLOWED = (
+    "a quote that begins here closes only on line {last}, with tabs between: the rows between were not read. "
+    "Double the quotes that are part of the text, and put quotes around the field."
+)
 _REST_UNREAD = "The rows from line {line} on were not read."
 
 # The limit belongs to the process, not to a parser.
@@ -84,6 +88,7 @@ class _Feed:
     def begin(self) -> None:
         """Note that the next line begins a row."""
         self.first_line = 0
+        self.last_line = 0
         self.problem = ""
         self._n_characters = 0
 
@@ -96,6 +101,7 @@ class _Feed:
             self.is_exhausted = True
             raise StopIteration
         self.first_line = self.first_line or line.number
+        self.last_line = line.number
         self.problem = self.problem or line.problem
         self._n_characters += len(line.text)
         # Whether the rest of the file is inside or outside quotes cannot be told any more.
@@ -147,7 +153,15 @@ def _rows(lines: Iterable[Line], delimiter: str) -> Iterator[_Row]:
             yield _Row(feed.first_line, [], _parse_problem(error))
         else:
             if cells or feed.problem:
-                yield _Row(feed.first_line, cells, feed.problem)
+                swallowed = delimiter == "\t" and feed.last_line > feed.first_line and _holds_rows(cells)
+                problem = _SWALLOWED.format(last=feed.last_line) if swallowed else feed.problem
+                yield _Row(feed.first_line, cells, problem)
+
+
+def _holds_rows(cells: list[str]) -> bool:
+    """Tell whether a field of a table separated by tabs holds whole rows: most such tables use no quotes at all."""
+    tabs_a_row = len(cells) - 1
+    return any(line.count("\t") >= tabs_a_row > 0 for cell in cells for line in cell.splitlines()[1:])
 
 
 @contextmanager

@@ -21,10 +21,12 @@ class Found:
     Attributes:
         path: Where it is, beginning as the user's argument does.
         doc_id: The path below the folder it was found under, with "/" between folders.
+        is_named: Whether the user named this very file.
     """
 
     path: Path
     doc_id: str
+    is_named: bool = False
 
 
 def has_magic(argument: str) -> bool:

@@ -1,0 +1,179 @@
+"""Damaged indexes: every file missing, cut short or changed is told when opened or verified."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from index.errors import IndexDamagedError, StoreError
+from index.manifest import MANIFEST, read_manifest, record_file
+from index.store import CURRENT, DATABASE, FAISS, FILES, LANGS, VECTORS, Store, current_generation, verify
+from search.searcher import Searcher
+from tests.builds import documents, make_index
+from tests.toys import ToyEncoder
+
+ALL = (*FILES, MANIFEST)
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("sound") / "index"
+    make_index(out, documents("red apples grow", "green pears grow", "blue plums fall"))
+    return out
+
+
+@pytest.fixture
+def copy(sound: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(sound, tmp_path / "index"))
+
+
+def use(directory: Path) -> None:
+    """Open an index and read everything of it."""
+    with Searcher.open(directory, encoder=ToyEncoder(dim=512)) as searcher:
+        searcher.search("apples grow", 3, lang="en")
+    with Store.open(directory) as store:
+        store.check_counts()
+        store.left_out()
+        store.rejected()
+
+
+def test_a_sound_index_is_whole(copy: Path) -> None:
+    assert verify(copy) == []
+    use(copy)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_missing_file(name: str, copy: Path) -> None:
+    (current_generation(copy) / name).unlink()
+    with pytest.raises(IndexDamagedError, match=rf"{name}: missing.*Build the index again"):
+        Store.open(copy)
+    (problem,) = verify(copy)
+    assert f"{name}: missing" in problem
+    assert "Build the index again." in problem
+
+
+def test_a_missing_generation(copy: Path) -> None:
+    shutil.rmtree(current_generation(copy))
+    with pytest.raises(IndexDamagedError, match="CURRENT"):
+        Store.open(copy)
+    assert ["CURRENT" in problem for problem in verify(copy)] == [True]
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("left", [0, 0.5, -1])
+def test_a_file_cut_short(name: str, left: float, copy: Path) -> None:
+    path = current_generation(copy) / name
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * left) if left >= 0 else -3])
+    with pytest.raises(IndexDamagedError, match=name):
+        Store.open(copy)
+    (problem,) = verify(copy)
+    assert name in problem
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_flipped_bit_is_always_reported_and_breaks_nothing_else(name: str, copy: Path) -> None:
+    path = current_generation(copy) / name
+    content = path.read_bytes()
+    chance = random.Random(name)
+    for _ in range(40):
+        at, bit = chance.randrange(len(content)), chance.randrange(8)
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
+        try:
+            problems = verify(copy)
+        except StoreError as error:  # the digit of the format's version
+            problems = [str(error)]
+        assert len(problems) == 1, (at, bit)
+        assert name in problems[0] or "format" in problems[0]
+        try:
+            use(copy)
+        except StoreError:
+            continue
+        assert name != MANIFEST, (at, bit)  # small enough to be checked whenever it is read
+    path.write_bytes(content)
+    assert verify(copy) == []
+
+
+def test_a_flipped_bit_of_current(copy: Path) -> None:
+    path = copy / CURRENT
+    content = path.read_bytes()
+    for at in range(len(content) - 1):
+        for bit in range(8):
+            path.write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
+            with pytest.raises(IndexDamagedError, match="CURRENT"):
+                Store.open(copy)
+            assert len(verify(copy)) == 1
+
+
+def rewrite(directory: Path, name: str) -> None:
+    """Let the manifest agree with a changed file, so that only its content can tell."""
+    import dataclasses
+
+    folder = current_generation(directory)
+    manifest = read_manifest(folder)
+    files = {**manifest.files, name: record_file(folder / name)}
+    (folder / MANIFEST).write_text(dataclasses.replace(manifest, files=files).to_json(), "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("DELETE FROM passages WHERE row = 1", "2 passages, 3 of them in a document, where the manifest has 3"),
+        ("DELETE FROM occurrences WHERE row = 1", "3 passages, 2 of them in a document, where the manifest has 3"),
+        ("DROP TABLE passages", "no such table"),
+    ],
+)
+def test_a_database_with_something_taken_out(statement: str, problem: str, copy: Path) -> None:
+    database = sqlite3.connect(current_generation(copy) / DATABASE)
+    with database:
+        database.execute(statement)
+    database.close()
+    rewrite(copy, DATABASE)
+    (found,) = verify(copy)
+    assert problem in found
+    with pytest.raises(IndexDamagedError, match=DATABASE):
+        use(copy)
+
+
+def test_values_of_another_type_in_the_database(copy: Path) -> None:
+    database = sqlite3.connect(current_generation(copy) / DATABASE)
+    with database:
+        database.execute("UPDATE documents SET metadata = x'00'")
+    database.close()
+    rewrite(copy, DATABASE)
+    with pytest.raises(IndexDamagedError, match=DATABASE):
+        use(copy)
+
+
+@pytest.mark.parametrize("name", [VECTORS, LANGS])
+def test_arrays_of_another_length(name: str, copy: Path) -> None:
+    path = current_generation(copy) / name
+    np.save(path, np.load(path)[:2])
+    rewrite(copy, name)
+    (problem,) = verify(copy)
+    assert name in problem
+
+
+def test_a_vector_index_of_another_length(copy: Path, tmp_path: Path) -> None:
+    make_index(tmp_path / "other", documents("red apples grow"))
+    shutil.copy(current_generation(tmp_path / "other") / FAISS, current_generation(copy) / FAISS)
+    rewrite(copy, FAISS)
+    (problem,) = verify(copy)
+    assert f"{FAISS}: holds 1 vectors of 512 numbers, not 3 of 512" in problem
+    with pytest.raises(IndexDamagedError, match=FAISS):
+        use(copy)
+
+
+def test_a_file_that_is_a_folder(copy: Path) -> None:
+    path = current_generation(copy) / VECTORS
+    path.unlink()
+    path.mkdir()
+    (problem,) = verify(copy)
+    assert "vectors.npy: cannot be read (Is a directory)" in problem
+    with pytest.raises(IndexDamagedError, match=VECTORS):
+        Store.open(copy)

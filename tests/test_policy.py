@@ -1,0 +1,125 @@
+"""Rules the code keeps: what imports what, what is public, what is documented, how long a module may be."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+import types
+from pathlib import Path
+
+import pytest
+
+import index
+import search
+from index.version import __version__
+from search.cli import main
+from tests.builds import ROOT, command, environment, run
+
+MODULES = sorted(path for name in ("index", "search", "scripts") for path in (ROOT / name).rglob("*.py"))
+HEAVY = [
+    "charset_normalizer",
+    "faiss",
+    "numpy",
+    "py3langid",
+    "sentence_transformers",
+    "tokenizers",
+    "torch",
+    "transformers",
+]
+HOMES = {
+    "charset_normalizer": {"index/readers/legacy.py"},
+    "click": {"search/cli.py"},
+    "faiss": {"index/vectors.py"},
+    "huggingface_hub": {"index/models.py"},
+    "platformdirs": {"index/files.py"},
+    "py3langid": {"index/language.py"},
+    "sentence_transformers": {"index/encoder.py"},
+    "sentencex": {"index/sentences.py"},
+    "sqlite3": {"index/store.py", "index/writer.py"},
+    "tokenizers": {"index/offline_model.py"},
+    "torch": {"index/encoder.py"},
+    "tqdm": {"search/terminal.py"},
+    "transformers": {"index/encoder.py"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Return the full names of the modules a file imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import search, search.cli, search.render, search.model_list",
+        "import index, index.store, index.writer, index.vectors, index.encoder, index.language",
+        "import sys; sys.argv = ['tongues', '--help']; from search.cli import main; main(standalone_mode=False)",
+        "import sys; sys.argv = ['tongues', 'models']; from search.cli import main; main(standalone_mode=False)",
+    ],
+)
+def test_a_start_imports_nothing_heavy(code: str) -> None:
+    shown = f"{code}\nimport sys\nprint('loaded', sorted(set({HEAVY}) & set(sys.modules)))"
+    result = subprocess.run(
+        [sys.executable, "-c", shown], capture_output=True, env=environment(), cwd=ROOT, check=True, timeout=60
+    )
+    assert result.stdout.decode().splitlines()[-1] == "loaded []"
+
+
+def test_index_never_imports_search() -> None:
+    for path in MODULES:
+        if name_of(path).startswith("index/"):
+            assert not {name for name in imported(path) if name.split(".")[0] in ("search", "scripts", "tests")}, path
+
+
+@pytest.mark.parametrize("library", sorted(HOMES))
+def test_every_library_has_one_home(library: str) -> None:
+    users = {name_of(p) for p in MODULES if any(name.split(".")[0] == library for name in imported(p))}
+    assert {name for name in users if not name.startswith("scripts/")} == HOMES[library]
+    if library != "click":
+        assert users == HOMES[library]
+
+
+@pytest.mark.parametrize("package", [index, search])
+def test_public_names_are_those_of_all(package: types.ModuleType) -> None:
+    names = {n for n, value in vars(package).items() if n[0] != "_" and not isinstance(value, types.ModuleType)}
+    assert names == {name for name in package.__all__ if name != "__version__"}
+    assert package.__version__ == __version__
+    assert package.__all__ == sorted(package.__all__)
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_command_is_in_the_readme(name: str) -> None:
+    assert f"tongues {name}" in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_no_module_is_too_long() -> None:
+    tests = sorted((ROOT / "tests").glob("*.py"))
+    n_lines = {name_of(path): len(path.read_text("utf-8").splitlines()) for path in [*MODULES, *tests]}
+    assert {name: n for name, n in n_lines.items() if n > 400} == {}
+    assert len(n_lines) > 40
+
+
+def test_one_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert project["project"]["dynamic"] == ["version"]
+    assert project["tool"]["hatch"]["version"]["path"] == "index/version.py"
+    assert run(command("--version")).stdout.decode() == f"tongues, version {__version__}\n"
+    assert project["project"]["scripts"] == {"tongues": "search.cli:main"}
+
+
+def test_packages_only_export() -> None:
+    for path in (ROOT / "index" / "__init__.py", ROOT / "search" / "__init__.py"):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            assert isinstance(node, ast.ImportFrom | ast.Expr | ast.Assign)

@@ -1,0 +1,135 @@
+"""Hits as text for people: directions isolated, nothing that steers a terminal, the document's words unchanged."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from index.store import Occurrence
+from search.hits import Hit
+from search.render import columns, isolate, printable, render_hits, snippet
+
+FSI, PDI = "\u2068", "\u2069"
+OPENERS = "\u202a\u202b\u202d\u202e\u2066\u2067\u2068"
+
+
+def hit(text: str = "some text", **changes: object) -> Hit:
+    fields: dict[str, object] = {
+        "query": "q",
+        "rank": 1,
+        "score": 0.87654,
+        "lang": "en",
+        "source": "docs/a.md",
+        "doc_id": "a.md",
+        "title": "",
+        "passage_id": "0" * 20,
+        "start": 3,
+        "end": 12,
+        "text": text,
+    }
+    return Hit(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_a_hit_is_one_block() -> None:
+    assert list(render_hits([hit()], width=80)) == [
+        f"  1  0.877  en  {FSI}docs/a.md{PDI}:3-12",
+        f"     {FSI}some text{PDI}",
+    ]
+
+
+def test_right_to_left_text_is_isolated() -> None:
+    lines = list(render_hits([hit("کیفیت خدمات", lang="fa", title="عنوان", source="اسناد/نامه.md")], width=80))
+    assert lines == [
+        f"  1  0.877  fa  {FSI}اسناد/نامه.md a.md{PDI}:3-12",
+        f"     {FSI}عنوان{PDI}",
+        f"     {FSI}کیفیت خدمات{PDI}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "doc_id", "shown"),
+    [
+        ("docs/a.md", "a.md", "docs/a.md"),
+        ("a.md", "a.md", "a.md"),
+        ("docs/sub/a.md", "sub/a.md", "docs/sub/a.md"),
+        ("rows.csv", "v", "rows.csv v"),
+        ("rows.jsonl", "7", "rows.jsonl 7"),
+    ],
+)
+def test_the_id_is_shown_unless_it_is_the_files_name(source: str, doc_id: str, shown: str) -> None:
+    assert f"{FSI}{shown}{PDI}" in next(render_hits([hit(source=source, doc_id=doc_id)], width=80))
+
+
+def test_titles_are_shown_once() -> None:
+    assert len(list(render_hits([hit("# Title\nand text", title="Title")], width=80))) == 2
+    assert len(list(render_hits([hit("and text", title="Title")], width=80))) == 3
+    long = "word " * 50
+    assert list(render_hits([hit(title=long)], width=80))[1].endswith(f"word …{PDI}")
+
+
+def test_languages_are_headed_when_grouped() -> None:
+    hits = [hit(lang="te"), hit(lang="te", rank=2), hit(lang="lt")]
+    heads = [line for line in render_hits(hits, width=80, grouped=True) if line.startswith("──")]
+    assert heads == ["── te ──", "── lt ──"]
+    assert not any(line.startswith("──") for line in render_hits(hits, width=80))
+
+
+def test_other_places_are_counted() -> None:
+    place = Occurrence("b.md", "b.md", "", 0, 9, {})
+    assert next(render_hits([hit(also_in=(place, place))], width=80)).endswith(":3-12 (+2 more)")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.text())
+def test_nothing_escapes_its_isolate(text: str, title: str) -> None:
+    for line in render_hits([hit(text, title=title, source=text, doc_id=title)], width=40):
+        assert len(line.splitlines()) == 1
+        assert not any(unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in line)
+        inside = line.split(FSI)[1].split(PDI)[0]
+        assert line.count(FSI) == line.count(PDI) == 1
+        assert not set(inside) & set(OPENERS)
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    assert isolate("a\x1b[31mb\x07\u202ec\u2069d\u2029e\x9bf\x7fg\rh") == f"{FSI}a[31mbcdefgh{PDI}"
+    assert printable("x.txt\x1b]0;title\x07: \u2067bad\n") == "x.txt]0;title: bad"
+    assert isolate("نیم\u200cفاصله") == f"{FSI}نیم\u200cفاصله{PDI}"  # a joiner belongs to the word
+
+
+@given(st.text(), st.integers(1, 60))
+def test_a_snippet_is_the_first_words_unchanged(text: str, width: int) -> None:
+    words = text.split()
+    shown = snippet(text, width).split(" ") if words else []
+    goes_on = shown[-1:] == ["…"] and len(shown) <= len(words)
+    kept = shown[:-1] if goes_on else shown
+    assert kept == words[: len(kept)]
+    assert goes_on or kept == words
+    assert len(kept) <= 1 or columns(" ".join(kept)) <= width
+
+
+def test_snippets() -> None:
+    assert snippet("one two three", 13) == "one two three"
+    assert snippet("one two three", 12) == "one two …"
+    assert snippet("  one\n\ttwo\u2029three ", 99) == "one two three"
+    assert snippet("Donaudampfschiff fährt", 4) == "Donaudampfschiff …"
+    assert snippet("", 4) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "n"),
+    [
+        ("abc", 3),
+        ("తె", 1),  # a consonant and its vowel sign
+        ("స్త్రీ", 3),
+        ("ž", 1),
+        ("z\u030c", 1),
+        ("کتاب", 4),
+        ("می\u200cخواهم", 7),
+        ("日本", 4),
+        ("", 0),
+    ],
+)
+def test_columns(text: str, n: int) -> None:
+    assert columns(text) == n
