@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 
 from index.records import LeftOut, LeftOutKind
 
-# Directions, embeddings and soft hyphens steer a display; lone surrogates are no text and stop a tokenizer.
-_INVISIBLE = re.compile("[\u00ad\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# Embeddings, isolates and soft hyphens steer a display; lone surrogates are no text and stop a tokenizer. The marks
+# U+200E and U+200F stay: they are typed for a non-joiner too, and tokenizers read them as a space.
+_INVISIBLE = re.compile("[\u00ad\u061c\u202a-\u202e\u2066-\u2069]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
 _PLACEHOLDER = r"\$\w*\[[^\]\n]*\] not found|\{\{[^{}\n]*\}\}|\{%[^%\n]*%\}|<%[^%\n]*%>|\$\{[^{}\n]*\}|%%[A-Z_]+%%"
 _TEMPLATE_LINE = re.compile(
     rf"[\s,;|]*(?:(?:{_PLACEHOLDER})[\s,;|]*)+"  # placeholders that a page template never filled
-    r"|(?:<!--(?:(?!-->).)*-->\s*)+|-{1,3}\s[^<>]*-{1,2}>"  # comments of the page's source, whole or cut at the start
+    r"|(?:<!--(?:(?!-->).)*-->\s*)+|-{1,3}\s[^<>]*-->"  # comments of the page's source, whole or cut at the start
     r"|anonim|anonymous|anonyme|anónimo|anonymus|anónym"  # a byline without a name
     r"|undefined|null|nan|\[object object\]"  # an empty value printed by a script
     r"|lorem ipsum\b.*",
     re.IGNORECASE,
 )
+_CUT_COMMENT = re.compile(r"-\s[^<>]*->")
+"""A comment cut at both ends; standing among other lines it is an item of a list that points on."""
 _FRONT_KEY = re.compile(r"\w[\w-]*[ \t]*:(?:\s|\Z)")
 _FRONT_LINE = re.compile(rf"\s|-\s|[#\]}}]|\Z|{_FRONT_KEY.pattern}")
 _LABEL_PREFIX = re.compile(r"^[^\W\d_]{2,20}\s?[:：]\s+")
@@ -35,10 +38,11 @@ _FENCE = re.compile(r"(`{3,}(?=[^`]*$)|~{3,})(.*)")
 _SENTENCE_ENDS = ".!?:;,…।۔؟،؛。！？："
 _CLOSERS = "\"'”’»›)]}*_"
 
-_NEAR_LINES = 4
-"""A line that repeats one this few lines above it is a caption or a running title."""
+_SHORT_RUN = 2
+"""A caption and its copy stand alone between blank lines; more lines together are a stanza, a list, a table."""
 _OFTEN = 3
-"""A line that a document holds this many times is part of its frame, not of its text."""
+_PAGE_LINES = 10
+"""A line that comes back this often, never after fewer lines than this, is a running title."""
 _LONGEST_REPEAT = 200
 _LONGEST_LABEL_WORDS = 4
 
@@ -74,16 +78,28 @@ def find_left_out(text: str) -> list[LeftOut]:
     Lines inside fenced code are always text.
     """
     body_start = _front_matter_end(text)
-    lines = [line for line in iter_lines(text) if line.text and line.start >= body_start]
-    fenced = _fenced(lines)
-    kinds: list[LeftOutKind | None] = [
-        None if inside else LeftOutKind.TEMPLATE if _TEMPLATE_LINE.fullmatch(line.text) else None
-        for line, inside in zip(lines, fenced, strict=True)
-    ]
-    _mark_repeats(lines, fenced, kinds)
-    _mark_labels(lines, fenced, kinds)
-    found = [LeftOut(line.start, line.end, kind) for line, kind in zip(lines, kinds, strict=True) if kind]
+    body = [line for line in iter_lines(text) if line.start >= body_start]
+    fenced = _fenced(body)
+    kinds: dict[int, LeftOutKind] = {}
+    runs = _runs(body)
+    for i, line in enumerate(body):
+        alone = len(runs[i]) == 1 and _CUT_COMMENT.fullmatch(line.text)
+        if not fenced[i] and (alone or _TEMPLATE_LINE.fullmatch(line.text)):
+            kinds[i] = LeftOutKind.TEMPLATE
+    _mark_repeats(text, body, fenced, runs, kinds)
+    _mark_labels(body, fenced, runs, kinds)
+    found = [LeftOut(body[i].start, body[i].end, kinds[i]) for i in sorted(kinds)]
     return [LeftOut(0, body_start, LeftOutKind.TEMPLATE), *found] if body_start else found
+
+
+def _runs(lines: Sequence[Line]) -> list[range]:
+    """Return for each line the run of lines between blank ones that it stands in; empty for a blank line."""
+    runs: list[range] = []
+    for _, group in groupby(range(len(lines)), key=lambda i: bool(lines[i].text)):
+        numbers = list(group)
+        run = range(numbers[0], numbers[-1] + 1) if lines[numbers[0]].text else range(0)
+        runs += [run] * len(numbers)
+    return runs
 
 
 def _front_matter_end(text: str) -> int:
@@ -119,35 +135,61 @@ def _fenced(lines: Sequence[Line]) -> list[bool]:
     return marks
 
 
-def _repeat_key(line: Line) -> str:
+def _repeat_key(text: str, line: Line) -> str:
     """Return what makes two lines the same; "" for a line whose repetition means nothing.
 
-    A label before it ("Image: …") does not count. Single words, numbers, speakers' names ("Rasa:"), rows of tables,
-    whole sentences and the lines of a stanza are repeated in honest text.
+    Single words, numbers, speakers' names ("Rasa:"), headings, rows of tables, indented code, whole sentences and lines
+    of a stanza are repeated in honest text.
     """
-    ends = (line.text.rstrip(_CLOSERS) or line.text)[-1]
-    if len(line.text) > _LONGEST_REPEAT or ends in _SENTENCE_ENDS or "\t" in line.text:
+    ends = (line.text.rstrip(_CLOSERS) or line.text)[-1:]
+    indented = text[max(0, line.start - 4) : line.start] == "    "
+    if len(line.text) > _LONGEST_REPEAT or not ends or ends in _SENTENCE_ENDS or "\t" in line.text or indented:
         return ""
-    key = " ".join(unicodedata.normalize("NFKC", _LABEL_PREFIX.sub("", line.text)).casefold().split())
+    key = " ".join(unicodedata.normalize("NFKC", line.text).casefold().split())
     words = sum(any(char.isalpha() for char in word) for word in key.split())
-    return key if words >= 2 and not key.startswith("|") else ""
+    return key if words >= 2 and not key.startswith(("|", "#")) else ""
 
 
-def _mark_repeats(lines: Sequence[Line], fenced: Sequence[bool], kinds: list[LeftOutKind | None]) -> None:
-    keys = ["" if inside else _repeat_key(line) for line, inside in zip(lines, fenced, strict=True)]
-    counts = Counter(keys)
-    last: dict[str, int] = {}
-    for i, key in enumerate(keys):
-        if not key or kinds[i]:
+def _mark_repeats(
+    text: str,
+    lines: Sequence[Line],
+    fenced: Sequence[bool],
+    runs: Sequence[range],
+    kinds: dict[int, LeftOutKind],
+) -> None:
+    """Mark copies of the line just before, with or without a label ("Image: …"), and running titles."""
+    places: dict[str, list[int]] = {}
+    before = ""
+    for i, line in enumerate(lines):
+        if not line.text or i in kinds:
             continue
-        if key in last and (i - last[key] <= _NEAR_LINES or counts[key] >= _OFTEN):
+        key = "" if fenced[i] else _repeat_key(text, line)
+        caption = _LABEL_PREFIX.sub("", key)
+        is_short = sum(kinds.get(j) != LeftOutKind.TEMPLATE for j in runs[i]) <= _SHORT_RUN
+        if caption and caption == before and is_short:
             kinds[i] = LeftOutKind.REPEATED
-        last[key] = i
+        elif key and caption == key:
+            places.setdefault(key, []).append(i)
+        before = caption
+    for found in places.values():
+        gaps = [b - a for a, b in pairwise(found)]
+        if len(found) >= _OFTEN and min(gaps) >= _PAGE_LINES:
+            kinds.update(dict.fromkeys(found[1:], LeftOutKind.REPEATED))
 
 
-def _mark_labels(lines: Sequence[Line], fenced: Sequence[bool], kinds: list[LeftOutKind | None]) -> None:
+def _mark_labels(
+    lines: Sequence[Line], fenced: Sequence[bool], runs: Sequence[range], kinds: dict[int, LeftOutKind]
+) -> None:
+    """Mark labels before something a template left behind, and those that stand alone at a document's end."""
+    following: LeftOutKind | None = None
+    is_last = True
+    n_lines = sum(bool(line.text) for line in lines)
     for i in range(len(lines) - 1, -1, -1):
-        introduces_nothing = i + 1 == len(lines) or kinds[i + 1] is not None
-        short = lines[i].text.endswith((":", "：")) and len(lines[i].text.split()) <= _LONGEST_LABEL_WORDS
-        if kinds[i] is None and not fenced[i] and short and introduces_nothing and len(lines) > 1:
+        line = lines[i]
+        if not line.text:
+            continue
+        short = line.text.endswith((":", "：")) and len(line.text.split()) <= _LONGEST_LABEL_WORDS
+        introduces_nothing = following == LeftOutKind.TEMPLATE or (is_last and len(runs[i]) == 1 and n_lines > 1)
+        if i not in kinds and not fenced[i] and short and introduces_nothing:
             kinds[i] = LeftOutKind.LABEL
+        following, is_last = kinds.get(i), False
