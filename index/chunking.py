@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import regex
 
 from index.config import ChunkSettings
-from index.language import detect_language
-from index.records import Document, LeftOut, Passage
-from index.sentences import LIST_ITEM, split_sentences
+from index.language import detect_language, main_script
+from index.records import Document, LeftOut, LeftOutKind, Passage
+from index.sentences import LIST_ITEM, is_wrapped, split_sentences
 from index.text import Line, find_left_out, iter_lines
 
 CountTokens = Callable[[Sequence[str]], list[int]]
@@ -33,8 +34,8 @@ _LONGEST_HEADING = 100
 _LONGEST_HEADING_WORDS = 14
 _SENTENCE_ENDS = ".!…۔。;,،؛"
 _ATX_HEADING = re.compile(r"#{1,6}\s+(?=\S)")
-_MIN_LETTERS = 20
-"""Fewer letters than this do not show a change of language."""
+_MIN_LETTERS = 40
+"""A line of fewer letters shows no change of language unless its script changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Chunker:
         self._budget = max(8, min(settings.max_tokens, model_tokens) - _MARGIN)
 
     def chunk(self, document: Document) -> tuple[list[Passage], list[LeftOut]]:
-        """Return a document's passages, in order, and the lines that are in none of them."""
+        """Return a document's passages and the lines that are in none of them, both in the order of the text."""
         left_out = find_left_out(document.text)
         doc_lang = document.lang or detect_language(document.text[_front_matter_end(left_out) :])
         title, n_title = self._shorten("" if document.title_in_text else document.title)
@@ -92,16 +93,17 @@ class Chunker:
         for i, group in enumerate(groups):
             if i + 1 < len(groups) and _only_headings(group):
                 # Cut off from its text by a line left out: no passage of its own, but words before the next one.
-                heading = document.text[group[0].units[0].start : group[-1].units[-1].end]
-                whole = " ".join(f"{carried} {heading}".split())
+                start, end = group[0].units[0].start, group[-1].units[-1].end
+                whole = " ".join(f"{carried} {document.text[start:end]}".split())
                 short, n_short = self._shorten(whole)
                 if short == whole:
                     carried, n_carried = short, n_short
+                    left_out.append(LeftOut(start, end, LeftOutKind.HEADING))
                     continue
             context = "\n".join(part for part in (title, carried) if part)
             passages.extend(self._pack(document, group, context, budget - n_carried))
             carried, n_carried = "", 0
-        return passages, left_out
+        return passages, sorted(left_out, key=lambda span: span.start)
 
     def _shorten(self, context: str) -> tuple[str, int]:
         """Return a title or heading cut to what may stand before a passage, and its number of tokens."""
@@ -227,20 +229,38 @@ def _only_headings(group: Sequence[_Section]) -> bool:
 def _units(document: Document, left_out: Sequence[LeftOut], doc_lang: str) -> Iterator[tuple[int, _Unit]]:
     """Yield the headings and sentences of a document with the number of their block; lines left out end a block."""
     block = 0
-    lang = doc_lang
     for paragraph in _paragraphs(document.text, left_out):
         if paragraph is None:
             block += 1
             continue
-        span = document.text[paragraph[0].start : paragraph[-1].end]
-        if not document.lang and sum(char.isalpha() for char in span[:200]) >= _MIN_LETTERS:
-            lang = detect_language(span, expected=(doc_lang,))
         heading = _heading(paragraph)
-        if heading:
-            yield block, _Unit(paragraph[0].start, paragraph[-1].end, lang, heading)
-            continue
-        for start, end in split_sentences(document.text, paragraph, lang):
-            yield block, _Unit(start, end, lang)
+        for lang, lines in _by_language(document, paragraph, doc_lang):
+            if heading:
+                yield block, _Unit(lines[0].start, lines[-1].end, lang, heading)
+                continue
+            for start, end in split_sentences(document.text, lines, lang):
+                yield block, _Unit(start, end, lang)
+
+
+def _by_language(document: Document, paragraph: list[Line], doc_lang: str) -> Iterator[tuple[str, list[Line]]]:
+    """Cut a paragraph where its language changes; short lines in the script of the line before are of its language."""
+    if document.lang:
+        yield document.lang, paragraph
+        return
+    if is_wrapped(paragraph):
+        span = document.text[paragraph[0].start : paragraph[-1].end]
+        yield detect_language(span, expected=(doc_lang,)), paragraph
+        return
+    lang, script = doc_lang, main_script(document.text)
+    langs = []
+    for line in paragraph:
+        own_script = main_script(line.text)
+        is_long = sum(char.isalpha() for char in line.text[: 4 * _MIN_LETTERS]) >= _MIN_LETTERS
+        if own_script and (is_long or own_script != script):
+            lang, script = detect_language(line.text, expected=(doc_lang,)), own_script
+        langs.append(lang)
+    numbered = groupby(range(len(paragraph)), key=lambda i: langs[i])
+    yield from ((lang, [paragraph[i] for i in numbers]) for lang, numbers in numbered)
 
 
 def _paragraphs(text: str, left_out: Sequence[LeftOut]) -> Iterator[list[Line] | None]:

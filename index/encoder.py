@@ -107,20 +107,18 @@ class SentenceTransformerEncoder:
     @property
     def passage_tokens(self) -> int:
         """The most tokens of a passage that are read, its prompt and the special tokens taken off."""
-        return self._max_tokens - self._n_tokens_with_special(self._prompts.passage)
+        return self._max_tokens - self._n_tokens([self._prompts.passage], special=True)[0]
 
     @property
     def query_tokens(self) -> int:
         """The most tokens of a query that are read, its prompt and the special tokens taken off."""
-        return self._max_tokens - self._n_tokens_with_special(self._prompts.query)
+        return self._max_tokens - self._n_tokens([self._prompts.query], special=True)[0]
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text, without prompt and special tokens."""
         if not texts:
             return []
-        with _quiet():
-            encoded = self._tokenizer([for_model(text) for text in texts], add_special_tokens=False, truncation=False)
-        return [len(ids) for ids in encoded["input_ids"]]
+        return self._n_tokens([for_model(text) for text in texts], special=False)
 
     def encode_passages(self, texts: Sequence[str], progress: Progress = SILENT) -> Vectors:
         """Return the vectors of passages, shape (len(texts), dim), unit rows; advances by one a text."""
@@ -151,17 +149,28 @@ class SentenceTransformerEncoder:
             convert_to_numpy=True,
         )
 
-    def _n_tokens_with_special(self, text: str) -> int:
-        return len(self._tokenizer([text])["input_ids"][0])
+    def _n_tokens(self, texts: Sequence[str], *, special: bool) -> list[int]:
+        if not callable(self._tokenizer):  # a static model has a tokenizer of the library tokenizers itself
+            return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(texts, add_special_tokens=special)]
+        with _quiet():
+            encoded = self._tokenizer(list(texts), add_special_tokens=special, truncation=False)
+        return [len(ids) for ids in encoded["input_ids"]]
 
 
-def open_encoder(settings: ModelSettings, progress: Progress = SILENT) -> SentenceTransformerEncoder:
+def open_encoder(
+    settings: ModelSettings, progress: Progress = SILENT, *, may_fetch: bool = True
+) -> SentenceTransformerEncoder:
     """Find a model and load it with its prompts.
+
+    Args:
+        settings: Which model, and how it is asked.
+        progress: Told of its preparation.
+        may_fetch: Whether it may come from the hub when it is not on this machine.
 
     Raises:
         ModelError: When it cannot be found or loaded.
     """
-    files = find_model(settings.name, progress)
+    files = find_model(settings.name, progress, may_fetch=may_fetch)
     prompts = resolve_prompts(files.folder, settings.name, settings.query_prompt, settings.passage_prompt)
     return SentenceTransformerEncoder(files, prompts, settings)
 
@@ -178,6 +187,8 @@ def _load(files: ModelFiles, settings: ModelSettings) -> Any:
                 str(files.folder), device="cpu", local_files_only=True, model_kwargs={"dtype": torch.float32}
             )
     except Exception as error:  # whatever the loader makes of files that are not what they should be
+        if "trust_remote_code" in str(error):
+            raise ModelError(f"{files.name}: needs code of its own, which is not run. Name another model.") from error
         raise ModelError(
             f"{files.name}: cannot be loaded as a sentence-transformers model ({type(error).__name__}: "
             f"{str(error).splitlines()[0] if str(error) else 'no reason given'}). Check its files in {files.folder}."

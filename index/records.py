@@ -79,6 +79,8 @@ class LeftOutKind(StrEnum):
     """A line that says again what an earlier line of the document said: captions, running titles."""
     LABEL = "label"
     """A label that introduces nothing ("Contents:" followed by a line left out, or by the end)."""
+    HEADING = "heading"
+    """A heading cut off from its text by a line left out; the model reads it before the passage that follows."""
 
 
 @dataclass(frozen=True, slots=True)

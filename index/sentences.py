@@ -29,13 +29,14 @@ def split_sentences(text: str, paragraph: Sequence[Line], lang: str) -> Iterator
     Lines are read one by one, unless the paragraph was wrapped at a width: then a line's end is only a space.
     """
     start, end = paragraph[0].start, paragraph[-1].end
-    spans = [(start, end)] if _is_wrapped(paragraph) else [(line.start, line.end) for line in paragraph]
+    spans = [(start, end)] if is_wrapped(paragraph) else [(line.start, line.end) for line in paragraph]
     for a, b in spans:
         for part in _PART.finditer(re.sub(r"[\r\n]", " ", text[a:b])):
             yield from _split(part.group(), a + part.start(), lang)
 
 
-def _is_wrapped(paragraph: Sequence[Line]) -> bool:
+def is_wrapped(paragraph: Sequence[Line]) -> bool:
+    """Tell whether a paragraph's lines were broken at a width, so that its sentences run across them."""
     lengths = [line.end - line.start for line in paragraph]
     widest = max(lengths)
     if len(lengths) < 2 or not 40 <= widest <= 120:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
@@ -165,8 +165,7 @@ def _mark_repeats(
             continue
         key = "" if fenced[i] else _repeat_key(text, line)
         caption = _LABEL_PREFIX.sub("", key)
-        is_short = sum(kinds.get(j) != LeftOutKind.TEMPLATE for j in runs[i]) <= _SHORT_RUN
-        if caption and caption == before and is_short:
+        if caption and caption == before and _is_short(runs[i], kinds):
             kinds[i] = LeftOutKind.REPEATED
         elif key and caption == key:
             places.setdefault(key, []).append(i)
@@ -175,6 +174,11 @@ def _mark_repeats(
         gaps = [b - a for a, b in pairwise(found)]
         if len(found) >= _OFTEN and min(gaps) >= _PAGE_LINES:
             kinds.update(dict.fromkeys(found[1:], LeftOutKind.REPEATED))
+
+
+def _is_short(run: range, kinds: Mapping[int, LeftOutKind]) -> bool:
+    """Tell whether a run has no more lines than a caption and its copy, what a template left not counted."""
+    return len(run) <= 4 * _SHORT_RUN and sum(kinds.get(i) != LeftOutKind.TEMPLATE for i in run) <= _SHORT_RUN
 
 
 def _mark_labels(

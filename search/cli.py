@@ -155,7 +155,7 @@ def show_report(report: BuildReport, quiet: bool) -> None:
 @click.option("--lang", default=None, metavar="LANGS", help="Only these languages, for example te,fa.")
 @click.option("--per-language", type=click.IntRange(1), default=None, metavar="N", help="The N best of each language.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@click.option("--model", default=None, help="Where the index's model is now, if it was moved.")
+@click.option("--model", default=None, help="The index's model: its folder now, or its hub id to fetch it.")
 @quiet_option
 def search(
     query: str,

@@ -55,7 +55,7 @@ class Searcher:
 
         Args:
             directory: The index directory.
-            model: Where that model is now (a folder or hub id), when it is no longer where the index was built.
+            model: That model, when it is elsewhere now (a folder), or is to be fetched (a hub id).
             encoder: An encoder to use instead.
             progress: Told of the model's preparation.
 
@@ -71,7 +71,8 @@ class Searcher:
                 query_prompt=made_with.query_prompt,
                 passage_prompt=made_with.passage_prompt,
             )
-            return cls(store, encoder or open_encoder(settings, progress))
+            # A model that only the index names is not fetched: opening somebody's index must not use the network.
+            return cls(store, encoder or open_encoder(settings, progress, may_fetch=model is not None))
         except BaseException:
             store.close()
             raise

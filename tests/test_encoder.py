@@ -180,3 +180,19 @@ def test_a_model_that_cannot_be_loaded_is_an_error(tmp_path: Path, tiny_model: P
         (folder / "config.json").write_text("{}", "utf-8")
     with pytest.raises(ModelError, match=r"cannot be loaded as a sentence-transformers model .*broken"):
         open_encoder(ModelSettings(str(folder)))
+
+
+def test_a_static_model_counts_and_encodes(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"<unk>": 0, "labas": 1, "rytas": 2}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    weights = np.eye(3, 8, dtype=np.float32)
+    static = StaticEmbedding(tokenizer, embedding_weights=weights)
+    SentenceTransformer(modules=[static], device="cpu").save(str(tmp_path / "static"))
+    encoder = open_encoder(ModelSettings(str(tmp_path / "static")))
+    assert encoder.count_tokens(["labas rytas", "labas"]) == [2, 1]
+    rows = encoder.encode_passages(["labas", "rytas", "labas rytas"])
+    assert np.allclose(rows @ rows.T, [[1, 0, 0.5**0.5], [0, 1, 0.5**0.5], [0.5**0.5, 0.5**0.5, 1]], atol=1e-6)

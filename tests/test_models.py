@@ -205,3 +205,20 @@ def test_a_hub_that_never_answers() -> None:
     assert said.startswith("ModelError org/tiny: the hub cannot be reached")
     assert "e5-small" in said
     assert 1 <= seconds < 12  # one limit, not one a try
+
+
+def test_files_that_are_not_loaded_change_no_hash(model: Path) -> None:
+    before = find_model(str(model)).weights_hash
+    (model / "pytorch_model.bin").write_bytes(b"the same weights in another form")
+    (model / "onnx").mkdir()
+    (model / "onnx" / "config.json").write_text("{}", "utf-8")
+    assert find_model(str(model)).weights_hash == before
+    (model / "sentence_bert_config.json").write_text('{"max_seq_length": 7}', "utf-8")
+    assert find_model(str(model)).weights_hash != before
+
+
+def test_a_model_that_only_an_index_names_is_not_fetched(tmp_path: Path, tiny_model: Path) -> None:
+    with pytest.raises(ModelError, match=r"Fetch it with --model org/tiny$"):
+        find_model("org/tiny", may_fetch=False)
+    put_in_cache(tmp_path / "hub", tiny_model)
+    assert find_model("org/tiny", may_fetch=False).name == "org/tiny"
