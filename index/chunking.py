@@ -229,12 +229,13 @@ def _only_headings(group: Sequence[_Section]) -> bool:
 def _units(document: Document, left_out: Sequence[LeftOut], doc_lang: str) -> Iterator[tuple[int, _Unit]]:
     """Yield the headings and sentences of a document with the number of their block; lines left out end a block."""
     block = 0
+    doc_script = main_script(document.text)
     for paragraph in _paragraphs(document.text, left_out):
         if paragraph is None:
             block += 1
             continue
         heading = _heading(paragraph)
-        for lang, lines in _by_language(document, paragraph, doc_lang):
+        for lang, lines in _by_language(document, paragraph, doc_lang, doc_script):
             if heading:
                 yield block, _Unit(lines[0].start, lines[-1].end, lang, heading)
                 continue
@@ -242,7 +243,9 @@ def _units(document: Document, left_out: Sequence[LeftOut], doc_lang: str) -> It
                 yield block, _Unit(start, end, lang)
 
 
-def _by_language(document: Document, paragraph: list[Line], doc_lang: str) -> Iterator[tuple[str, list[Line]]]:
+def _by_language(
+    document: Document, paragraph: list[Line], doc_lang: str, doc_script: str
+) -> Iterator[tuple[str, list[Line]]]:
     """Cut a paragraph where its language changes; short lines in the script of the line before are of its language."""
     if document.lang:
         yield document.lang, paragraph
@@ -251,7 +254,7 @@ def _by_language(document: Document, paragraph: list[Line], doc_lang: str) -> It
         span = document.text[paragraph[0].start : paragraph[-1].end]
         yield detect_language(span, expected=(doc_lang,)), paragraph
         return
-    lang, script = doc_lang, main_script(document.text)
+    lang, script = doc_lang, doc_script
     langs = []
     for line in paragraph:
         own_script = main_script(line.text)

@@ -77,7 +77,7 @@ def find_left_out(text: str) -> list[LeftOut]:
 
     Lines inside fenced code are always text.
     """
-    body_start = _front_matter_end(text)
+    body_start = front_matter_end(text)
     body = [line for line in iter_lines(text) if line.start >= body_start]
     fenced = _fenced(body)
     kinds: dict[int, LeftOutKind] = {}
@@ -102,7 +102,7 @@ def _runs(lines: Sequence[Line]) -> list[range]:
     return runs
 
 
-def _front_matter_end(text: str) -> int:
+def front_matter_end(text: str) -> int:
     """Return where the body starts: after front matter, which is all keys, lists and comments; else 0.
 
     A rule at the top of a text starts like front matter, and another rule below it ends like it.

@@ -144,15 +144,20 @@ class FlatIndex:
         self._index = faiss_index
         self.n_rows = int(faiss_index.ntotal)
         self.dim = int(faiss_index.d)
+        # Twice what float32 can be wrong by in the inner product of two unit vectors, in whatever order it is added up.
+        # Source: Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1.
+        self._rounding = 2 * (self.dim + 2) * 2.0**-24
 
     @classmethod
     def build(cls, vectors: Vectors) -> FlatIndex:
         """Make an index of the rows, shape (n, dim)."""
         import faiss
+        import numpy as np
 
         index = faiss.IndexFlatIP(vectors.shape[1])
         for at in range(0, len(vectors), _BLOCK):
-            index.add(check_vectors(vectors[at : at + _BLOCK], index.d))
+            check_vectors(vectors[at : at + _BLOCK], index.d)
+        index.add(np.ascontiguousarray(vectors, np.float32))  # at once: FAISS copies what it has whenever it grows
         return cls(index)
 
     @classmethod
@@ -164,8 +169,10 @@ class FlatIndex:
         """
         import faiss
 
+        # IO_FLAG_MMAP, all that versions before 1.11 have, reads a flat index into memory of its own.
+        mapped = getattr(faiss, "IO_FLAG_MMAP_IFC", faiss.IO_FLAG_MMAP)
         try:
-            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+            index = faiss.read_index(str(path), mapped | faiss.IO_FLAG_READ_ONLY)
         except (RuntimeError, MemoryError) as error:  # a damaged length asks for more memory than there is
             raise IndexDamagedError(
                 f"{path}: FAISS cannot read it ({_reason(error)}). Build the index again."
@@ -203,19 +210,30 @@ class FlatIndex:
         params, kept = self._selector(among)
         found: list[tuple[Rows, Scores] | None] = [None] * len(queries)
         pending: Sequence[int] = range(len(queries))
-        n = min(k + 8, available)
+        n = min(k + k // 8 + 8, available)
         while pending:
             scores, rows = self._index.search(queries[list(pending)], n, params=params)
             unsure = []
             for i, row, score in zip(pending, rows, scores, strict=True):
-                # FAISS promises no order among equal scores: k is cut only where the scores differ.
-                if n < available and score[k - 1] == score[n - 1]:
+                # FAISS adds up in another order for one query, for many and for a filter, and promises no order among
+                # equal scores: k is cut only where the scores differ by more than any order of adding up can make.
+                if n < available and score[k - 1] - score[n - 1] <= self._rounding:
                     unsure.append(i)
                 else:
-                    found[i] = _in_order(row, score, k)
+                    found[i] = self._best(queries[i], row, k)
             pending, n = unsure, min(4 * n, available)
         del kept
         return [pair for pair in found if pair is not None]
+
+    def _best(self, query: Vectors, rows: Rows, k: int) -> tuple[Rows, Scores]:
+        """Return the best of the rows FAISS found, scored so that equal vectors have equal scores however asked."""
+        import numpy as np
+
+        rows = rows[rows >= 0]  # FAISS fills up with row -1 where it found fewer
+        products = np.multiply(self._index.reconstruct_batch(rows), query, dtype=np.float64)
+        scores = products.sum(axis=1).astype(np.float32)
+        order = np.lexsort((rows, -scores))[:k]
+        return rows[order], scores[order]
 
     def _selector(self, among: NDArray[np.bool_] | None) -> tuple[Any, Any]:
         """Return FAISS's parameters for a filter, and what must live as long as they do."""
@@ -233,12 +251,3 @@ def _reason(error: BaseException) -> str:
     """Return the last line of a C++ error, without the place in FAISS's source."""
     lines = str(error).strip().splitlines() or ["no reason given"]
     return lines[-1].rpartition(": Error: ")[2]
-
-
-def _in_order(rows: Rows, scores: Scores, k: int) -> tuple[Rows, Scores]:
-    import numpy as np
-
-    real = rows >= 0  # FAISS fills up with row -1 where it found fewer
-    rows, scores = rows[real], scores[real]
-    order = np.lexsort((rows, -scores))[:k]
-    return rows[order], scores[order]

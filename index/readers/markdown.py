@@ -12,6 +12,7 @@ from index.readers.fielded import language_tag
 from index.readers.plain import refuse_empty
 from index.readers.source_file import SourceFile
 from index.records import Document, Rejected
+from index.text import front_matter_end
 
 SUFFIXES: tuple[str, ...] = (".md", ".markdown")
 
@@ -62,18 +63,12 @@ def front_matter(text: str) -> tuple[dict[str, str], int]:
     Returns:
         The values by key, and the character offset of what follows the front matter: ({}, 0) if there is none.
     """
+    end = front_matter_end(text)
     values: dict[str, str] = {}
-    for n_before, (line, _, end) in enumerate(_lines(text, 0)):
-        if n_before == 0:
-            if line.rstrip() != "---":
-                break
-        elif line.rstrip() in ("---", "..."):
-            return values, end
-        elif key := _FRONT_KEY.match(line):
+    for line, _, _ in _lines(text[:end], 0):
+        if key := _FRONT_KEY.match(line):
             values.setdefault(key.group(1).lower(), _scalar(key.group(2) or ""))
-        elif n_before == 1 and not line.startswith("#"):
-            break  # A rule with prose below it, as letters and chapters begin.
-    return {}, 0
+    return values, end
 
 
 def first_heading(text: str, start: int = 0) -> str:
