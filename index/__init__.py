@@ -2,7 +2,22 @@
 
 from index.builder import BuildReport, build, build_documents
 from index.config import BuildSettings, ChunkSettings, FieldNames, ModelSettings
+from index.encoder import Encoder, open_encoder
+from index.errors import (
+    EncoderMismatchError,
+    IndexDamagedError,
+    IndexFormatError,
+    InputError,
+    ModelError,
+    NoIndexError,
+    QueryError,
+    SettingsError,
+    StoreError,
+    TonguesError,
+)
+from index.progress import Progress
 from index.records import Document, Rejected
+from index.store import Store, verify
 from index.version import __version__
 
 __all__ = [
@@ -10,10 +25,25 @@ __all__ = [
     "BuildSettings",
     "ChunkSettings",
     "Document",
+    "Encoder",
+    "EncoderMismatchError",
     "FieldNames",
+    "IndexDamagedError",
+    "IndexFormatError",
+    "InputError",
+    "ModelError",
     "ModelSettings",
+    "NoIndexError",
+    "Progress",
+    "QueryError",
     "Rejected",
+    "SettingsError",
+    "Store",
+    "StoreError",
+    "TonguesError",
     "__version__",
     "build",
     "build_documents",
+    "open_encoder",
+    "verify",
 ]

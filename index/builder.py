@@ -14,17 +14,18 @@ from index.chunking import Chunker
 from index.config import BuildSettings
 from index.encoder import Encoder, open_encoder
 from index.errors import InputError
+from index.generations import locked, write_generation
 from index.progress import SILENT, Progress
 from index.readers.registry import read_file
 from index.readers.sources import find_files
 from index.records import Document, Passage, Rejected
-from index.writer import ChunkedDocument, GenerationWriter, check_writable, write_generation
+from index.writer import ChunkedDocument, GenerationWriter
 
 if TYPE_CHECKING:
     from index.records import Vectors
 
 BATCH_PASSAGES = 256
-"""Passages embedded and written together."""
+"""The most passages embedded and written together; documents are gathered until they hold as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,26 +157,18 @@ def _build(
     progress: Progress,
 ) -> BuildReport:
     began = time.monotonic()
-    check_writable(out)  # before the model is loaded: a wrong --out should not cost a minute
-    encoder = encoder or open_encoder(settings.model, progress)
-    chunker = Chunker(settings.chunking, encoder.count_tokens, encoder.passage_tokens)
-    rejected: list[Rejected] = []
-    with write_generation(out, encoder.fingerprint) as writer:
-        progress.start("indexing", total, "B")
-        try:
-            for batch, refused, n_bytes in _batches(steps, chunker):
-                refused += writer.append(batch, lambda passages: _encode(encoder, passages))
-                for item in refused:
-                    writer.reject(item)
-                rejected += refused
-                progress.advance(n_bytes)
-                progress.note(f"{writer.n_documents:,} documents, {writer.n_passages:,} passages")
-        finally:
-            progress.end()
-        _check_not_empty(writer, rejected)
-        # A path may hold bytes that are no text.
-        shown = [name.encode("utf-8", "backslashreplace").decode() for name in names]
-        manifest = writer.finish(dataclasses.asdict(settings), shown)
+    with locked(out):  # before the model is loaded: an --out that cannot be used should not cost a minute
+        encoder = encoder or open_encoder(settings.model, progress)
+        with write_generation(out, encoder.fingerprint) as writer:
+            progress.start("indexing", total, "B")
+            try:
+                rejected = _index(steps, writer, settings, encoder, progress)
+            finally:
+                progress.end()
+            _check_not_empty(writer, rejected)
+            # A path may hold bytes that are no text.
+            shown = [name.encode("utf-8", "backslashreplace").decode() for name in names]
+            manifest = writer.finish(dataclasses.asdict(settings), shown)
     counts = manifest.counts
     return BuildReport(
         out=out,
@@ -189,8 +182,39 @@ def _build(
     )
 
 
-def _encode(encoder: Encoder, passages: Sequence[Passage]) -> Vectors:
-    return encoder.encode_passages([f"{p.context}\n{p.text}" if p.context else p.text for p in passages])
+def _index(
+    steps: Iterable[_Step], writer: GenerationWriter, settings: BuildSettings, encoder: Encoder, progress: Progress
+) -> list[Rejected]:
+    """Chunk, embed and write everything read; returns what was rejected, in order."""
+    chunker = Chunker(settings.chunking, encoder.count_tokens, encoder.passage_tokens)
+    rejected: list[Rejected] = []
+    for batch, refused, n_bytes in _batches(steps, chunker):
+        refused += _append(writer, batch, n_bytes, encoder, progress)
+        for item in refused:
+            writer.reject(item)
+        rejected += refused
+        progress.note(f"{writer.n_documents:,} documents, {writer.n_passages:,} passages")
+    return rejected
+
+
+def _append(
+    writer: GenerationWriter, batch: Sequence[ChunkedDocument], n_bytes: int, encoder: Encoder, progress: Progress
+) -> list[Rejected]:
+    """Embed and write a batch, a large document in slices, its bytes advancing with them; returns what was refused."""
+    n_passages = sum(len(item.passages) for item in batch)
+    left = n_bytes
+
+    def encode(passages: Sequence[Passage]) -> Vectors:
+        nonlocal left
+        vectors = encoder.encode_passages([f"{p.context}\n{p.text}" if p.context else p.text for p in passages])
+        share = n_bytes * len(passages) // n_passages
+        left -= share
+        progress.advance(share)
+        return vectors
+
+    refused = writer.append(batch, encode, BATCH_PASSAGES)
+    progress.advance(left)  # what repeats is not embedded
+    return refused
 
 
 def _batches(steps: Iterable[_Step], chunker: Chunker) -> Iterator[tuple[list[ChunkedDocument], list[Rejected], int]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,9 +25,10 @@ def home() -> Path:
 
 def sync(path: Path) -> None:
     """Have the operating system put a file, or a folder's list of names, on disk."""
-    if path.is_dir() and os.name == "nt":
+    is_folder = path.is_dir()
+    if is_folder and os.name == "nt":
         return  # Windows cannot open a folder for this
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)  # Windows syncs only what is open for writing
     try:
         os.fsync(handle)
     finally:
@@ -40,14 +41,13 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OSError: When it cannot be written; the old content is then still there.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    temporary = Path(name)
+    # Not by tempfile, which keeps others out: an index may be shared, as far as the umask allows.
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+        with temporary.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o644)  # mkstemp keeps others out; an index may be shared
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -63,14 +63,14 @@ def new_folder(target: Path) -> Iterator[Path]:
         OSError: When it cannot be made or renamed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
+    temporary = target.with_name(f".new-{secrets.token_hex(8)}")
+    temporary.mkdir()
     try:
         yield temporary
         for file in temporary.rglob("*"):
             if file.is_file():
                 sync(file)
         sync(temporary)
-        temporary.chmod(0o755)
         temporary.replace(target)
         sync(target.parent)
     except BaseException:

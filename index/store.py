@@ -37,7 +37,8 @@ FAISS = "index.faiss"
 FILES = (DATABASE, VECTORS, LANGS, FAISS)
 """The files of a generation beside its manifest."""
 
-_ROWS_A_QUERY = 500
+_PLACES_READ = 21
+"""How many places of a passage are read, the first and 20 more: a line all pages share may stand in thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +50,29 @@ class Occurrence:
     title: str
     start: int
     end: int
-    metadata: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPassage:
-    """A passage as stored, with every place it stands in, in the order they were read."""
+    """A passage as stored.
+
+    Attributes:
+        passage_id: Identifies it.
+        lang: Its BCP 47 language.
+        context: What the model read before the text, or "".
+        text: The document's own text.
+        occurrences: The first 21 places it stands in, in the order they were read.
+        n_places: How many there are.
+        metadata: Further fields of the document of the first.
+    """
 
     passage_id: str
     lang: str
     context: str
     text: str
     occurrences: tuple[Occurrence, ...]
+    n_places: int
+    metadata: Mapping[str, Any]
 
 
 class Store:
@@ -132,35 +144,28 @@ class Store:
         Raises:
             IndexDamagedError: When a row is not there.
         """
-        found: dict[int, StoredPassage] = {}
-        for at in range(0, len(rows), _ROWS_A_QUERY):
-            found.update(self._read_rows(rows[at : at + _ROWS_A_QUERY]))
-        try:
-            return [found[row] for row in rows]
-        except KeyError as error:
-            raise IndexDamagedError(
-                f"{self.folder / DATABASE}: row {error} is missing. Build the index again."
-            ) from None
-
-    def _read_rows(self, rows: Sequence[int]) -> dict[int, StoredPassage]:
-        marks = ",".join("?" * len(rows))
         with self._reading():
-            places: dict[int, list[Occurrence]] = {row: [] for row in rows}
-            for row, start, end, source, doc_id, title, metadata in self._database.execute(
-                "SELECT o.row, o.start, o.end, d.source, d.doc_id, d.title, d.metadata FROM occurrences o "
-                f"JOIN documents d ON d.doc = o.doc WHERE o.row IN ({marks}) ORDER BY o.row, o.doc, o.start",
-                rows,
-            ):
-                places[row].append(Occurrence(source, doc_id, title, start, end, json.loads(metadata)))
-            found = {
-                row: StoredPassage(passage_id, lang, context, text, tuple(places[row]))
-                for row, passage_id, lang, context, text in self._database.execute(
-                    f"SELECT row, passage_id, lang, context, text FROM passages WHERE row IN ({marks})", rows
-                )
-            }
-            if not all(passage.occurrences for passage in found.values()):
-                raise ValueError("a passage stands in no document")
-            return found
+            return [self._read_row(row) for row in rows]
+
+    def _read_row(self, row: int) -> StoredPassage:
+        query = "SELECT passage_id, lang, context, text FROM passages WHERE row = ?"
+        found = self._database.execute(query, (row,)).fetchone()
+        if found is None:
+            raise ValueError(f"row {row} is missing")
+        passage_id, lang, context, text = found
+        places = self._database.execute(
+            "SELECT d.metadata, d.source, d.doc_id, d.title, o.start, o.end FROM occurrences o "
+            "JOIN documents d ON d.doc = o.doc WHERE o.row = ? ORDER BY o.doc, o.start LIMIT ?",
+            (row, _PLACES_READ),
+        ).fetchall()
+        if not places:
+            raise ValueError(f"row {row} stands in no document")
+        n_places = len(places)
+        if n_places == _PLACES_READ:
+            query = "SELECT count(*) FROM occurrences WHERE row = ?"
+            (n_places,) = self._database.execute(query, (row,)).fetchone()
+        occurrences = tuple(Occurrence(*place) for _, *place in places)
+        return StoredPassage(passage_id, lang, context, text, occurrences, n_places, json.loads(places[0][0]))
 
     def rejected(self, limit: int = -1) -> list[tuple[str, str]]:
         """Return what could not be read when the index was built: where, and why."""

@@ -217,7 +217,7 @@ class FlatIndex:
             for i, row, score in zip(pending, rows, scores, strict=True):
                 # FAISS adds up in another order for one query, for many and for a filter, and promises no order among
                 # equal scores: k is cut only where the scores differ by more than any order of adding up can make.
-                if n < available and score[k - 1] - score[n - 1] <= self._rounding:
+                if n < available and float(score[k - 1]) - float(score[n - 1]) <= self._rounding:
                     unsure.append(i)
                 else:
                     found[i] = self._best(queries[i], row, k)
@@ -230,8 +230,9 @@ class FlatIndex:
         import numpy as np
 
         rows = rows[rows >= 0]  # FAISS fills up with row -1 where it found fewer
-        products = np.multiply(self._index.reconstruct_batch(rows), query, dtype=np.float64)
-        scores = products.sum(axis=1).astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # a damaged file may hold any number
+            products = np.multiply(self._index.reconstruct_batch(rows), query, dtype=np.float64)
+            scores = products.sum(axis=1).astype(np.float32)
         order = np.lexsort((rows, -scores))[:k]
         return rows[order], scores[order]
 

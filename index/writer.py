@@ -1,4 +1,4 @@
-"""Writes one generation of an index; it becomes the current one only when it is complete."""
+"""Writes the files of one generation of an index."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import contextlib
 import hashlib
 import io
 import json
-import re
-import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -18,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from index.encoder import Fingerprint
 from index.errors import InputError, StoreError
-from index.files import new_folder, sync, write_error, write_text
+from index.files import write_error
 from index.manifest import MANIFEST, Counts, Manifest, record_file
 from index.records import Document, LeftOut, Passage, Rejected
-from index.store import CURRENT, DATABASE, FAISS, FILES, GENERATIONS, LANGS, VECTORS
+from index.store import DATABASE, FAISS, FILES, LANGS, VECTORS
 from index.vectors import FlatIndex, VectorFile, open_vectors
 from index.version import __version__
 
@@ -47,11 +45,6 @@ CREATE TABLE left_out (
 );
 CREATE TABLE rejected (place TEXT NOT NULL, reason TEXT NOT NULL);
 """
-_LOCK = ".lock"
-_HALF_WRITTEN = f".{CURRENT}-"
-"""How the names of files begin that a build killed while switching leaves behind."""
-_KEPT = 2
-"""Generations kept: the current one, and the one before for readers that are just opening it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +57,25 @@ class ChunkedDocument:
 
 
 class GenerationWriter:
-    """Receives documents with their passages; vectors and passages are written by one call, so they cannot drift."""
+    """Receives documents with their passages; vectors and passages are written by one call, so they cannot drift.
 
-    def __init__(self, folder: Path, fingerprint: Fingerprint) -> None:
-        """Begin in an empty folder."""
+    What it cannot write is a ``StoreError``; what ``encode`` raises comes out as it is.
+    """
+
+    def __init__(self, directory: Path, folder: Path, fingerprint: Fingerprint) -> None:
+        """Begin in an empty folder of an index directory."""
+        self.directory = directory
         self.folder = folder
         self._fingerprint = fingerprint
-        self._database = sqlite3.connect(folder / DATABASE, isolation_level=None)
-        try:
-            # The folder counts only once it is complete, so a journal would guard nothing.
-            self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
-            self._vectors = VectorFile(folder / VECTORS, fingerprint.dim)
-        except BaseException:
-            self._database.close()
-            raise
+        with writing(directory):
+            self._database = sqlite3.connect(folder / DATABASE, isolation_level=None)
+            try:
+                # The folder counts only once it is complete, so a journal would guard nothing.
+                self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
+                self._vectors = VectorFile(folder / VECTORS, fingerprint.dim)
+            except BaseException:
+                self._database.close()
+                raise
         self._langs: list[str] = []
         self._n_documents = 0
         self._n_rejected = 0
@@ -94,19 +92,42 @@ class GenerationWriter:
         """Passages so far."""
         return len(self._langs)
 
-    def append(self, batch: Sequence[ChunkedDocument], encode: Callable[[list[Passage]], Vectors]) -> list[Rejected]:
+    def append(
+        self, batch: Sequence[ChunkedDocument], encode: Callable[[Sequence[Passage]], Vectors], n_at_once: int
+    ) -> list[Rejected]:
         """Write documents with their passages, and the vectors of those passages that are new.
 
         Args:
             batch: Documents with at least one passage each.
             encode: Returns the vectors of passages, shape (n, dim).
+            n_at_once: The most passages it is given in one call.
 
         Returns:
             The documents refused: their id was already used in their source, or they cannot be stored.
         """
+        with writing(self.directory):
+            self._database.execute("BEGIN")
+            refused, new = self._add_documents(batch)
+        for at in range(0, len(new), n_at_once):
+            passages = new[at : at + n_at_once]
+            vectors = encode(passages)
+            if len(vectors) != len(passages):
+                raise ValueError(f"{len(vectors)} vectors came back for {len(passages)} passages")
+            with writing(self.directory):
+                self._vectors.append(vectors)
+                self._database.executemany(
+                    "INSERT INTO passages VALUES (?, ?, ?, ?, ?)",
+                    [(row, p.passage_id, p.lang, p.context, p.text) for row, p in enumerate(passages, self.n_passages)],
+                )
+                self._langs.extend(p.lang for p in passages)
+        with writing(self.directory):
+            self._database.execute("COMMIT")
+        return refused
+
+    def _add_documents(self, batch: Sequence[ChunkedDocument]) -> tuple[list[Rejected], list[Passage]]:
+        """Write all but the passages; returns the documents refused and the new passages, in order of their rows."""
         refused: list[Rejected] = []
         new: dict[str, tuple[int, Passage]] = {}
-        self._database.execute("BEGIN")
         for item in batch:
             try:
                 doc = self._add_document(item.document)
@@ -118,26 +139,15 @@ class GenerationWriter:
                 row = self._row_of(passage, new)
                 place = (row, doc, passage.start, passage.end)
                 self._database.execute("INSERT OR IGNORE INTO occurrences VALUES (?, ?, ?, ?)", place)
-        if new:
-            passages = [passage for _, passage in new.values()]
-            vectors = encode(passages)
-            if len(vectors) != len(passages):
-                raise ValueError(f"{len(vectors)} vectors came back for {len(passages)} passages")
-            self._vectors.append(vectors)
-            self._database.executemany(
-                "INSERT INTO passages VALUES (?, ?, ?, ?, ?)",
-                [(row, key, p.lang, p.context, p.text) for key, (row, p) in new.items()],
-            )
-            self._langs.extend(p.lang for p in passages)
-        self._database.execute("COMMIT")
-        return refused
+        return refused, [passage for _, passage in new.values()]
 
     def reject(self, rejected: Rejected) -> None:
         """Record something that could not be read."""
         self._n_rejected += 1
         # A file's name may hold bytes that are no text.
         shown = [part.encode("utf-8", "backslashreplace").decode() for part in (rejected.where, rejected.reason)]
-        self._database.execute("INSERT INTO rejected VALUES (?, ?)", shown)
+        with writing(self.directory):
+            self._database.execute("INSERT INTO rejected VALUES (?, ?)", shown)
 
     def _add_document(self, document: Document) -> int:
         """Write a document; returns its number.
@@ -187,6 +197,10 @@ class GenerationWriter:
 
     def finish(self, settings: dict[str, Any], sources: Sequence[str]) -> Manifest:
         """Write what derives from the passages and vectors, then the manifest."""
+        with writing(self.directory):
+            return self._finish(settings, sources)
+
+    def _finish(self, settings: dict[str, Any], sources: Sequence[str]) -> Manifest:
         import numpy as np
 
         self._database.execute("PRAGMA optimize")
@@ -227,67 +241,11 @@ class GenerationWriter:
             self._vectors.close()
 
 
-def check_writable(directory: Path) -> None:
-    """Check, before any long work, that an index may be written to a directory.
-
-    Raises:
-        StoreError: When it holds something else, or cannot be written.
-    """
-    own = {CURRENT, GENERATIONS, _LOCK}
-    try:
-        if directory.exists() and not directory.is_dir():
-            raise StoreError(f"{directory}: is a file. Name a directory for the index with --out.")
-        names = [path.name for path in directory.iterdir()] if directory.exists() else []
-        others = [name for name in names if name not in own and not name.startswith(_HALF_WRITTEN)]
-        if others and not (directory / CURRENT).exists():
-            raise StoreError(
-                f"{directory}: holds other files ({', '.join(sorted(others)[:3])}) and no index. "
-                "Name a new or empty directory with --out."
-            )
-        (directory / GENERATIONS).mkdir(parents=True, exist_ok=True)
-        probe = directory / GENERATIONS / ".probe"
-        probe.write_bytes(b"")
-        probe.unlink(missing_ok=True)  # another build may be looking too
-    except OSError as error:
-        raise write_error(error, directory) from error
-
-
 @contextlib.contextmanager
-def write_generation(directory: Path, fingerprint: Fingerprint) -> Iterator[GenerationWriter]:
-    """Give a writer whose generation becomes the current one when the block ends well.
-
-    The caller calls ``finish``. Killed at any moment, the generation before stays current; what was half written is
-    cleared away by the next build.
-
-    Raises:
-        StoreError: When another build is writing to the directory, the disk is full, or it cannot be written.
-    """
-    from filelock import FileLock, Timeout
-
-    check_writable(directory)
-    generations = directory / GENERATIONS
+def writing(directory: Path) -> Iterator[None]:
+    """Turn what cannot be written to an index directory into a message with its remedy."""
     try:
-        with FileLock(directory / _LOCK, timeout=0):
-            for left in generations.glob(".new-*"):
-                shutil.rmtree(left, ignore_errors=True)
-            for half in directory.glob(f"{_HALF_WRITTEN}*"):
-                half.unlink(missing_ok=True)
-            name = _next_name(generations)
-            with new_folder(generations / name) as folder:
-                writer = GenerationWriter(folder, fingerprint)
-                try:
-                    yield writer
-                except BaseException:
-                    writer.abandon()
-                    raise
-                if not (folder / MANIFEST).is_file():
-                    raise ValueError("the generation was not finished")
-            sync(generations)
-            write_text(directory / CURRENT, name + "\n")
-            for old in sorted(generations.glob("g*"))[:-_KEPT]:
-                shutil.rmtree(old, ignore_errors=True)
-    except Timeout as error:
-        raise StoreError(f"{directory}: another build is writing here. Wait for it to end, or name another.") from error
+        yield
     except OSError as error:
         raise write_error(error, directory) from error
     except sqlite3.Error as error:
@@ -301,8 +259,3 @@ def _metadata_json(document: Document) -> str:
         return json.dumps(dict(document.metadata), ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"document {document.doc_id!r} has metadata that JSON cannot hold ({error})") from error
-
-
-def _next_name(generations: Path) -> str:
-    numbers = [int(m.group(1)) for p in generations.iterdir() if (m := re.fullmatch(r"g(\d+)", p.name))]
-    return f"g{max(numbers, default=0) + 1:06d}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from index.config import OFFLINE_MODEL
 from index.errors import TonguesError
@@ -97,7 +98,10 @@ def build(paths: Sequence[str], out: str, strict: bool, quiet: bool, **options: 
     """
     from index.builder import build as build_index
 
-    report = build_index(list(paths), out, settings=_settings(options), progress=progress_for(quiet))
+    try:
+        report = build_index(list(paths), out, settings=_settings(options), progress=progress_for(quiet))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"The index in {out} is as it was.") from None
     show_report(report, quiet)
     if strict and report.n_failed:
         raise TonguesError(f"--strict: {report.n_failed} files or records could not be read (see above).")
@@ -169,14 +173,18 @@ def search(
 ) -> None:
     """Find the passages closest to QUERY, in all languages. "-" reads one query a line from standard input.
 
-    JSON keys: query, rank, score, lang, source, doc_id, title, passage_id, start, end, text, metadata, also_in. start
-    and end count characters of the document's text as read; also_in lists other places of the very same passage.
+    JSON keys: query, rank, score, lang, source, doc_id, title, passage_id, start, end, text, metadata, also_in,
+    n_places. start and end count characters of the document's text as read; also_in lists the first 20 other places of
+    the very same passage, n_places counts them all and this one.
 
     \b
     tongues search --index my-index "How do companies keep customers satisfied?"
     tongues search --index my-index --lang te,fa --json "کیفیت خدمات"
     tongues search --index my-index --per-language 3 - < questions.txt
     """
+    source = click.get_current_context().get_parameter_source("k")
+    if per_language is not None and source is ParameterSource.COMMANDLINE:
+        raise click.UsageError("-k is not used with --per-language; drop one.")
     if query != "-" and not query.strip():
         raise click.UsageError("the query is empty; ask with at least one word.")
     from search.searcher import Searcher

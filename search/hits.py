@@ -26,7 +26,8 @@ class Hit:
         end: Offset just after its last one.
         text: The document's own text, unchanged.
         metadata: Further fields of the document.
-        also_in: The other places where the very same passage stands.
+        also_in: The first 20 of the other places where the very same passage stands.
+        n_places: In how many places it stands, this one included.
     """
 
     query: str
@@ -42,6 +43,7 @@ class Hit:
     text: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
     also_in: tuple[Occurrence, ...] = ()
+    n_places: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return the hit as plain data, the keys in the order of the attributes."""
@@ -69,6 +71,7 @@ def make_hit(query: str, rank: int, score: float, passage: StoredPassage) -> Hit
         start=first.start,
         end=first.end,
         text=passage.text,
-        metadata=first.metadata,
+        metadata=passage.metadata,
         also_in=tuple(others),
+        n_places=passage.n_places,
     )

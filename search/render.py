@@ -68,7 +68,7 @@ def render_hits(hits: Sequence[Hit], *, width: int, grouped: bool = False) -> It
             last = hit.lang
         is_named = hit.source == hit.doc_id or hit.source.endswith(f"/{hit.doc_id}")
         place = hit.source if is_named else f"{hit.source} {hit.doc_id}"
-        more = f" (+{len(hit.also_in)} more)" if hit.also_in else ""
+        more = f" (+{hit.n_places - 1:,} more)" if hit.n_places > 1 else ""
         yield f"{hit.rank:>3}  {hit.score:.3f}  {hit.lang}  {isolate(place)}:{hit.start}-{hit.end}{more}"
         if hit.title and not snippet(hit.text, width).lstrip("# ").startswith(hit.title[:_LONGEST_TITLE]):
             yield f"     {isolate(snippet(hit.title, _LONGEST_TITLE))}"

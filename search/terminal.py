@@ -41,8 +41,8 @@ def plain_errors(*, traceback: bool = False) -> Iterator[None]:
         # The reader of our output has seen enough; nothing more may be said, at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
-    except KeyboardInterrupt:
-        print("Interrupted; nothing was changed.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print("Interrupted.", *error.args, file=sys.stderr)
         raise SystemExit(130) from None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,10 +14,14 @@ from index import builder
 from index.builder import build, build_documents
 from index.config import BuildSettings, ChunkSettings, FieldNames, ModelSettings
 from index.errors import InputError, ModelError, StoreError
+from index.progress import SILENT, Progress
 from index.records import Document
 from index.store import CURRENT, Store, verify
 from tests.builds import documents, make_index
 from tests.toys import ToyEncoder
+
+if TYPE_CHECKING:
+    from index.records import Vectors
 
 
 class Told:
@@ -109,6 +114,33 @@ def test_many_batches_make_the_same_index_as_one(tmp_path: Path, monkeypatch: py
     assert found[0][1] > 0
 
 
+def test_a_large_document_is_embedded_in_slices_and_progress_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    class Counting(ToyEncoder):
+        def encode_passages(self, texts: Sequence[str], progress: Progress = SILENT) -> Vectors:
+            asked.append(len(texts))
+            return super().encode_passages(texts, progress)
+
+    monkeypatch.setattr(builder, "BATCH_PASSAGES", 10)
+    path = tmp_path / "large.txt"
+    path.write_text("".join(f"Sentence number {i} stands here and waits.\n" for i in range(700)))
+    settings = BuildSettings(chunking=ChunkSettings(max_tokens=16, overlap_sentences=0))
+    toy, told = Counting(), Told()
+    report = build(path, tmp_path / "index", settings=settings, encoder=toy, progress=told)
+    assert report.documents == 1
+    assert (max(asked), sum(asked)) == (10, report.passages)
+    assert len(asked) > 20
+    size = path.stat().st_size
+    assert sum(told.steps) == size
+    assert max(told.steps) < 2 * size / len(asked)
+    with Store.open(tmp_path / "index") as store:
+        assert [p.text for p in store.passages(range(store.n_passages))] == toy.encoded
+        np.testing.assert_array_equal(store.vectors(), ToyEncoder().encode_passages(toy.encoded))
+
+
 def test_documents_are_read_as_they_come(tmp_path: Path) -> None:
     toy = ToyEncoder()
     encoded_before_the_last = []
@@ -124,7 +156,7 @@ def test_documents_are_read_as_they_come(tmp_path: Path) -> None:
     assert toy.encoded[0] == "Numbers\ntext 0"  # the model reads the title before the text
     with Store.open(tmp_path) as store:
         (passage,) = store.passages([7])
-    assert (passage.text, passage.context, passage.occurrences[0].metadata) == ("text 7", "Numbers", {"number": 7})
+    assert (passage.text, passage.context, passage.metadata) == ("text 7", "Numbers", {"number": 7})
 
 
 def test_the_same_id_twice_is_refused_and_reported(tmp_path: Path) -> None:
@@ -187,7 +219,7 @@ def test_settings_reach_the_readers_and_the_manifest(tmp_path: Path) -> None:
         assert store.manifest.settings["encoding"] == "windows-1257"
     (place,) = passage.occurrences
     assert (passage.text, passage.lang, place.doc_id, place.title) == ("Ąžuolas žalias", "lt", "7", "Oak")
-    assert place.metadata == {"more": [1, "ž"]}
+    assert passage.metadata == {"more": [1, "ž"]}
 
 
 def test_two_sources_that_name_the_same_file_index_it_once(corpus: Path, tmp_path: Path) -> None:

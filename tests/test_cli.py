@@ -15,7 +15,7 @@ from search.cli import main
 
 COMMANDS = ["build", "search", "info", "verify", "models", "demo"]
 KEYS = ["query", "rank", "score", "lang", "source", "doc_id", "title", "passage_id", "start", "end", "text"]
-KEYS += ["metadata", "also_in"]
+KEYS += ["metadata", "also_in", "n_places"]
 TEXTS = {
     "en.txt": "The bakery sells fresh bread.",
     "fa.md": "# نانوایی\n\nنان تازه می‌فروشد.",
@@ -130,6 +130,7 @@ def test_a_language_that_is_not_there(built: Path, lang: str) -> None:
         ["search", "q", "--index", "x", "-k", "many"],
         ["search", "q", "--index", "x", "--per-language", "0"],
         ["search", "two", "words", "--index", "x"],
+        ["search", "q", "--index", "x", "-k", "10", "--per-language", "2"],
         ["build", "--out", "x"],
         ["build", "a.txt"],
         ["build", "a.txt", "--out", "x", "--max-tokens", "few"],
@@ -142,6 +143,20 @@ def test_wrong_usage_is_status_2(args: list[str], monkeypatch: pytest.MonkeyPatc
     result = tongues(*args)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "Usage: tongues" in result.stderr
+
+
+def test_k_and_per_language_are_one_too_many() -> None:
+    result = tongues("search", "q", "--index", "x", "-k", "10", "--per-language", "2")
+    assert result.stderr.endswith("Error: -k is not used with --per-language; drop one.\n")
+
+
+def test_an_interrupted_search_says_only_that(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("search.searcher.Searcher.search", interrupt)
+    result = tongues("search", "--index", str(built), "bread")
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "Interrupted.\n")
 
 
 def test_long_queries_are_noticed(built: Path) -> None:

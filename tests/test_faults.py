@@ -221,7 +221,7 @@ def test_interrupted(tiny_model: Path, tmp_path: Path) -> None:
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate()
-    assert (process.returncode, output, errors) == (130, "", "Interrupted; nothing was changed.\n")
+    assert (process.returncode, output, errors) == (130, "", f"Interrupted. The index in {out} is as it was.\n")
     assert_sound(out)
     assert_cleared(out)
     with Store.open(out) as store:

@@ -13,6 +13,7 @@ import pytest
 
 import index
 import search
+from index import errors
 from index.version import __version__
 from search.cli import main
 from tests.builds import ROOT, command, environment, run
@@ -64,7 +65,7 @@ def name_of(path: Path) -> str:
     "code",
     [
         "import search, search.cli, search.render, search.model_list",
-        "import index, index.store, index.writer, index.vectors, index.encoder, index.language",
+        "import index, index.store, index.generations, index.vectors, index.encoder, index.language",
         "import sys; sys.argv = ['tongues', '--help']; from search.cli import main; main(standalone_mode=False)",
         "import sys; sys.argv = ['tongues', 'models']; from search.cli import main; main(standalone_mode=False)",
     ],
@@ -97,6 +98,13 @@ def test_public_names_are_those_of_all(package: types.ModuleType) -> None:
     assert names == {name for name in package.__all__ if name != "__version__"}
     assert package.__version__ == __version__
     assert package.__all__ == sorted(package.__all__)
+
+
+def test_what_callers_catch_name_and_annotate_is_public() -> None:
+    raised = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    wanted = raised | {"Encoder", "Progress", "Store", "open_encoder", "verify"}
+    assert wanted <= set(index.__all__)
+    assert index.TonguesError is errors.TonguesError
 
 
 @pytest.mark.parametrize("name", sorted(main.commands))

@@ -78,8 +78,8 @@ def test_languages_are_headed_when_grouped() -> None:
 
 
 def test_other_places_are_counted() -> None:
-    place = Occurrence("b.md", "b.md", "", 0, 9, {})
-    assert next(render_hits([hit(also_in=(place, place))], width=80)).endswith(":3-12 (+2 more)")
+    place = Occurrence("b.md", "b.md", "", 0, 9)
+    assert next(render_hits([hit(also_in=(place, place), n_places=1235)], width=80)).endswith(":3-12 (+1,234 more)")
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.text())

@@ -67,6 +67,7 @@ def test_a_hit_tells_everything(searcher: Searcher) -> None:
         text="green apple",
         metadata={},
         also_in=first.also_in,
+        n_places=2,
     )
     assert isinstance(first.score, float)
     assert first.score == pytest.approx(1)

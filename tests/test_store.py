@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import tempfile
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 
 from index.config import ChunkSettings
 from index.errors import IndexDamagedError, IndexFormatError, NoIndexError, StoreError
+from index.generations import locked, write_generation
 from index.manifest import MANIFEST, read_manifest
 from index.records import Document, LeftOut, LeftOutKind, Passage, Rejected
 from index.store import CURRENT, DATABASE, FAISS, FILES, GENERATIONS, LANGS, VECTORS, Store, current_generation, verify
-from index.writer import ChunkedDocument, write_generation
+from index.writer import ChunkedDocument
 from search.searcher import Searcher
 from tests.builds import documents, make_index
 from tests.toys import ToyEncoder
@@ -28,8 +30,8 @@ UNICODE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 def write(out: Path, batch: list[ChunkedDocument], rejected: tuple[Rejected, ...] = ()) -> list[Rejected]:
     """Write an index of documents cut by the test itself."""
     toy = ToyEncoder()
-    with write_generation(out, toy.fingerprint) as writer:
-        refused = writer.append(batch, lambda passages: toy.encode_passages([p.text for p in passages]))
+    with locked(out), write_generation(out, toy.fingerprint) as writer:
+        refused = writer.append(batch, lambda passages: toy.encode_passages([p.text for p in passages]), 2)
         for item in (*rejected, *refused):
             writer.reject(item)
         writer.finish({}, [])
@@ -52,7 +54,7 @@ def test_any_text_comes_back_unchanged(text: str, name: str, title: str, metadat
             (passage,) = store.passages([0])
         assert (passage.text, passage.lang, passage.context) == (text, "te", "")
         (place,) = passage.occurrences
-        assert (place.source, place.doc_id, place.title, place.metadata) == (name, name, title, metadata)
+        assert (place.source, place.doc_id, place.title, passage.metadata) == (name, name, title, metadata)
         assert (place.start, place.end) == (0, len(text))
 
 
@@ -98,6 +100,22 @@ def test_the_same_passage_is_stored_once_and_names_all_its_places(tmp_path: Path
     assert (lithuanian.lang, [o.doc_id for o in lithuanian.occurrences]) == ("lt", ["d3"])
 
 
+def test_a_passage_in_many_places_reads_the_first_and_counts_them_all(tmp_path: Path) -> None:
+    many = [Document(str(i), f"{i}.txt", "same words", lang="en", metadata={"number": i}) for i in range(30)]
+    make_index(tmp_path, [*many, *documents("other words")])
+    database = sqlite3.connect(current_generation(tmp_path) / DATABASE)
+    with database:
+        database.execute("UPDATE documents SET metadata = '{' WHERE doc_id != '0'")  # no other place's is parsed
+    database.close()
+    with Store.open(tmp_path) as store:
+        (passage,) = store.passages([0])
+    assert [place.doc_id for place in passage.occurrences] == [str(i) for i in range(21)]
+    assert (passage.n_places, passage.metadata) == (30, {"number": 0})
+    with Searcher.open(tmp_path, encoder=ToyEncoder()) as searcher:
+        (hit,) = searcher.search("same words", 1)
+    assert (len(hit.also_in), hit.n_places, hit.to_dict()["n_places"]) == (20, 30, 30)
+
+
 def test_what_cannot_be_stored_is_refused_and_reported(tmp_path: Path) -> None:
     batch = [
         whole(Document("d1", "a.txt", "one")),
@@ -136,8 +154,8 @@ def test_an_encoder_that_returns_too_few_vectors_is_found_out(tmp_path: Path) ->
     batch = [whole(document) for document in documents("one", "two")]
 
     def build() -> None:
-        with write_generation(tmp_path, toy.fingerprint) as writer:
-            writer.append(batch, lambda passages: toy.encode_passages(["one"]))
+        with locked(tmp_path), write_generation(tmp_path, toy.fingerprint) as writer:
+            writer.append(batch, lambda passages: toy.encode_passages(["one"]), 2)
 
     with pytest.raises(ValueError, match="1 vectors came back for 2 passages"):
         build()
@@ -164,6 +182,7 @@ def test_what_a_killed_build_left_is_cleared(tmp_path: Path) -> None:
     (tmp_path / GENERATIONS / ".new-abc").mkdir(parents=True)
     (tmp_path / GENERATIONS / ".new-abc" / DATABASE).write_bytes(b"half")
     (tmp_path / GENERATIONS / "g000001").mkdir()
+    (tmp_path / GENERATIONS / "g000001" / MANIFEST).write_text("{}")
     (tmp_path / ".CURRENT-xyz").write_text("")
     make_index(tmp_path, documents("words"))
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", CURRENT, GENERATIONS]

@@ -135,6 +135,40 @@ def test_filters_that_do_not_fit_are_refused(among: NDArray[np.bool_]) -> None:
         FlatIndex.build(axes(0, 1, 2)).search(axes(0), 1, among)
 
 
+def test_a_score_is_the_same_however_it_is_asked_for() -> None:
+    # FAISS takes other paths for one query, for many, and for a filter
+    vectors = random_rows(60_000, 48)
+    index = FlatIndex.build(vectors)
+    queries = unit_rows(vectors[:40] + random_rows(40, 48, seed=1))
+    everything = np.ones(len(vectors), np.bool_)
+    for k in (1, 10, 100):
+        batch = index.search(queries, k)
+        for among in (None, everything):
+            alone = [index.search(query[np.newaxis], k, among)[0] for query in queries]
+            for other in (alone, index.search(queries, k, among)):
+                for (rows, scores), (others, same) in zip(batch, other, strict=True):
+                    assert rows.tolist() == others.tolist()
+                    assert scores.tolist() == same.tolist()
+    exact = vectors[batch[0][0]].astype(np.float64) @ queries[0].astype(np.float64)
+    assert batch[0][1].tolist() == exact.astype(np.float32).tolist()
+
+
+def test_scores_closer_than_faiss_tells_apart_are_cut_in_the_right_place() -> None:
+    query = random_rows(1, 48)
+    vectors = unit_rows(query + 3e-7 * random_rows(500, 48, seed=1))
+    exact = (vectors.astype(np.float64) @ query[0].astype(np.float64)).astype(np.float32)
+    ((rows, scores),) = FlatIndex.build(vectors).search(query, 10)
+    assert rows.tolist() == np.lexsort((np.arange(500), -exact))[:10].tolist()
+    assert scores.tolist() == exact[rows].tolist()
+
+
+def test_equal_vectors_score_alike_and_come_by_row() -> None:
+    vectors = np.repeat(random_rows(300, 48), 5, axis=0)
+    for rows, scores in FlatIndex.build(vectors).search(random_rows(20, 48, seed=1), 50):
+        assert all(len(set(group)) == 1 for group in scores.reshape(-1, 5).tolist())
+        assert (np.diff(rows.reshape(-1, 5), axis=1) == 1).all()
+
+
 def test_unit_rows() -> None:
     rows = unit_rows(np.array([[3, 4], [0, -2]], np.int64))
     np.testing.assert_array_equal(rows, np.array([[0.6, 0.8], [0, -1]], np.float32))
@@ -213,6 +247,25 @@ def test_faiss_file_gives_back_the_index(tmp_path: Path) -> None:
     assert (opened.n_rows, opened.dim) == (50, 16)
     ((rows, _),) = opened.search(vectors[:1], 50)
     assert rows.tolist() == oracle(vectors, vectors[0], 50)
+
+
+def own_memory() -> int:
+    """Return the bytes of this process that no file holds."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells what memory is a file's")
+def test_an_opened_index_stays_in_its_file(tmp_path: Path) -> None:
+    vectors = random_rows(90_000, 128)
+    built = FlatIndex.build(vectors)
+    built.save(tmp_path / "index.faiss")
+    before = own_memory()
+    opened = FlatIndex.open(tmp_path / "index.faiss")
+    found = opened.search(vectors[:1], 10)
+    assert own_memory() - before < vectors.nbytes / 10
+    ((rows, scores),), ((expected, same),) = found, built.search(vectors[:1], 10)
+    assert (rows.tolist(), scores.tolist()) == (expected.tolist(), same.tolist())
 
 
 def test_damaged_faiss_files(tmp_path: Path) -> None:

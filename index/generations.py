@@ -1,0 +1,134 @@
+"""The generations of an index directory: one build at a time, each generation switched to only when it is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from index.encoder import Fingerprint
+from index.errors import StoreError
+from index.files import new_folder, sync, write_error, write_text
+from index.manifest import MANIFEST
+from index.store import CURRENT, GENERATIONS
+from index.writer import GenerationWriter, writing
+
+_LOCK = ".lock"
+_HALF_WRITTEN = f".{CURRENT}-"
+"""How the names of files begin that a build killed while switching leaves behind."""
+_STRAY = {".DS_Store", "Thumbs.db", "desktop.ini"}
+"""What file managers put into any folder."""
+_KEPT = 2
+"""Generations kept: the current one, and the one before for readers that are just opening it."""
+
+
+def check_writable(directory: Path) -> None:
+    """Check, before any long work, that an index may be written to a directory.
+
+    Raises:
+        StoreError: When it holds something else, or cannot be written.
+    """
+    with writing(directory):
+        if directory.exists() and not directory.is_dir():
+            raise StoreError(f"{directory}: is a file. Name a directory for the index with --out.")
+        others = [] if _is_index(directory) else _other_files(directory)
+        if others:
+            raise StoreError(
+                f"{directory}: holds other files ({', '.join(sorted(others)[:3])}) and no index. "
+                "Name a new or empty directory with --out."
+            )
+        (directory / GENERATIONS).mkdir(parents=True, exist_ok=True)
+        probe = directory / GENERATIONS / ".probe"
+        probe.write_bytes(b"")
+        probe.unlink(missing_ok=True)  # another build may be looking too
+
+
+def _is_index(directory: Path) -> bool:
+    try:
+        name = (directory / CURRENT).read_bytes().strip()  # other programs, LevelDB for one, have a CURRENT too
+    except OSError:
+        return False
+    return bool(re.fullmatch(rb"g\d+", name)) and (directory / GENERATIONS).is_dir()
+
+
+def _other_files(directory: Path) -> list[str]:
+    """Return what is in a directory beside what a first build leaves behind that was killed."""
+    if not directory.exists():
+        return []
+    generations = directory / GENERATIONS
+    ours = {generations, directory / _LOCK, generations / ".probe", *directory.glob(f"{_HALF_WRITTEN}*")}
+    if generations.is_dir():
+        ours.update(generations.glob(".new-*"))
+        ours.update(path for path in _generations(directory).values() if (path / MANIFEST).is_file())
+    found = [*directory.iterdir(), *(generations.iterdir() if generations.is_dir() else [])]
+    return [path.relative_to(directory).as_posix() for path in found if path not in ours and path.name not in _STRAY]
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Keep other builds out of a directory, which is checked and made first.
+
+    Raises:
+        StoreError: When another build is writing to it, it holds something else, or it cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    check_writable(directory)
+    lock = FileLock(directory / _LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise StoreError(f"{directory}: another build is writing here. Wait for it to end, or name another.") from error
+    except OSError as error:
+        raise write_error(error, directory) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def write_generation(directory: Path, fingerprint: Fingerprint) -> Iterator[GenerationWriter]:
+    """Give a writer whose generation becomes the current one when the block ends well.
+
+    The directory must be ``locked``, and the caller calls ``finish``. Killed at any moment, the generation before stays
+    current; what was half written is cleared away by the next build.
+
+    Raises:
+        StoreError: When the disk is full, or the directory cannot be written. What the block raises comes out as it is.
+    """
+    generations = directory / GENERATIONS
+    of_the_block: BaseException | None = None
+    with writing(directory):
+        for left in generations.glob(".new-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        for half in directory.glob(f"{_HALF_WRITTEN}*"):
+            half.unlink(missing_ok=True)
+        name = f"g{max(_generations(directory), default=0) + 1:06d}"
+    try:
+        with new_folder(generations / name) as folder:
+            writer = GenerationWriter(directory, folder, fingerprint)
+            try:
+                yield writer
+            except BaseException as error:
+                of_the_block = error
+                writer.abandon()
+                raise
+            if not (folder / MANIFEST).is_file():
+                raise ValueError("the generation was not finished")
+        sync(generations)
+        write_text(directory / CURRENT, name + "\n")
+        for _, old in sorted(_generations(directory).items())[:-_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        if error is of_the_block:
+            raise
+        raise write_error(error, directory) from error
+
+
+def _generations(directory: Path) -> dict[int, Path]:
+    """Return the folders of generations by their numbers."""
+    paths = (directory / GENERATIONS).iterdir()
+    return {int(m.group(1)): path for path in paths if (m := re.fullmatch(r"g(\d+)", path.name))}
