@@ -25,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 DEMO_QUESTIONS = (
     "How can I get my money back for something I bought online?",
-    "Ką daryti, jei siunta atkeliavo sudaužyta?",
+    "Kaip mokomi nauji darbuotojai bendrauti su pirkėjais?",
     "گاہکوں کی شکایات سننے کا اچھا طریقہ کیا ہے؟",
 )
 
