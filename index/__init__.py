@@ -13,6 +13,7 @@ from index.errors import (
     QueryError,
     SettingsError,
     StoreError,
+    StrictError,
     TonguesError,
 )
 from index.progress import Progress
@@ -40,6 +41,7 @@ __all__ = [
     "SettingsError",
     "Store",
     "StoreError",
+    "StrictError",
     "TonguesError",
     "__version__",
     "build",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from index.chunking import Chunker
 from index.config import BuildSettings
 from index.encoder import Encoder, open_encoder
-from index.errors import InputError
+from index.errors import InputError, StrictError
 from index.generations import locked, write_generation
 from index.progress import SILENT, Progress
 from index.readers.registry import read_file
@@ -52,11 +52,6 @@ class BuildReport:
     rejected: tuple[Rejected, ...]
     seconds: float
 
-    @property
-    def n_failed(self) -> int:
-        """How many files and records should have been readable and were not."""
-        return sum(not rejected.passed_over for rejected in self.rejected)
-
 
 @dataclass(frozen=True, slots=True)
 class _Step:
@@ -72,6 +67,7 @@ def build(
     *,
     settings: BuildSettings | None = None,
     encoder: Encoder | None = None,
+    strict: bool = False,
     progress: Progress = SILENT,
 ) -> BuildReport:
     """Build an index of files and folders, replacing the one in ``out`` when it is complete.
@@ -81,10 +77,12 @@ def build(
         out: The index directory: new, empty, or an index.
         settings: Model, chunking, field names and encoding; the defaults when None.
         encoder: An encoder to use instead of the settings' model.
+        strict: Keep the index as it was when anything could not be read, files of a walked folder in formats without a
+            reader not counted.
         progress: Told how far the build is.
 
     Raises:
-        InputError: When a source is not there, or nothing could be indexed.
+        InputError: When a source is not there, or nothing could be indexed; ``StrictError`` when ``strict`` says so.
         ModelError: When the model cannot be found or loaded.
         StoreError: When ``out`` cannot be written.
     """
@@ -104,7 +102,7 @@ def build(
             else _with_bytes(read_file(file, fields=settings.fields, encoding=settings.encoding), file.size)
         )
     )
-    return _build(steps, total, names, Path(out), settings, encoder, progress)
+    return _build(steps, total, names, Path(out), settings, encoder, progress, strict=strict)
 
 
 def build_documents(
@@ -155,6 +153,8 @@ def _build(
     settings: BuildSettings,
     encoder: Encoder | None,
     progress: Progress,
+    *,
+    strict: bool = False,
 ) -> BuildReport:
     began = time.monotonic()
     with locked(out):  # before the model is loaded: an --out that cannot be used should not cost a minute
@@ -166,6 +166,13 @@ def _build(
             finally:
                 progress.end()
             _check_not_empty(writer, rejected)
+            n_failed = sum(not item.passed_over for item in rejected)
+            if strict and n_failed:
+                raise StrictError(
+                    f"{n_failed} files or records could not be read, so {out} was left as it was. "
+                    "Mend them, or build without strict.",
+                    rejected,
+                )
             # A path may hold bytes that are no text.
             shown = [name.encode("utf-8", "backslashreplace").decode() for name in names]
             manifest = writer.finish(dataclasses.asdict(settings), shown)
@@ -244,5 +251,5 @@ def _batches(steps: Iterable[_Step], chunker: Chunker) -> Iterator[tuple[list[Ch
 def _check_not_empty(writer: GenerationWriter, rejected: Sequence[Rejected]) -> None:
     if writer.n_passages:
         return
-    why = f" The first of {len(rejected)} problems: {rejected[0]}" if rejected else ""
+    why = f" First problem: {rejected[0]}" if rejected else " Name files with text, or folders that hold some."
     raise InputError(f"nothing could be indexed: no document with text was found.{why}")

@@ -2,6 +2,7 @@
 
     TonguesError
     ├── InputError           a path, file or field that cannot be used
+    │   └── StrictError          something could not be read, where all had to be
     ├── SettingsError        a setting or configuration file that cannot be used
     ├── QueryError           a question, or a filter of it, that cannot be answered
     ├── ModelError           a model that is absent, damaged or out of reach
@@ -16,6 +17,12 @@ A message says what is wrong, where, and how to mend it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from index.records import Rejected
+
 
 class TonguesError(Exception):
     """Something the user can mend; the command line prints it as one line and exits with status 1."""
@@ -23,6 +30,18 @@ class TonguesError(Exception):
 
 class InputError(TonguesError):
     """A path, file or field cannot be used."""
+
+
+class StrictError(InputError):
+    """Something could not be read in a build that was to be strict; the index is as it was.
+
+    Attributes:
+        rejected: What could not be read (``index.records.Rejected``), in order.
+    """
+
+    def __init__(self, message: str, rejected: Sequence[Rejected]) -> None:
+        super().__init__(message)
+        self.rejected = tuple(rejected)
 
 
 class SettingsError(TonguesError):

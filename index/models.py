@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import errno
 import hashlib
 import json
@@ -150,6 +151,9 @@ def _fetch(name: str, progress: Progress) -> Path:
             f"{full}: the hub has no such model (or keeps it private). Check the name. {remedy}"
         ) from error
     except Exception as error:  # the client's transport raises many kinds, of libraries that change
+        meant = difflib.get_close_matches(name, [OFFLINE_MODEL])
+        if meant:
+            raise ModelError(f"{name}: there is no model of this name here. Did you mean {meant[0]}?") from error
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise write_error(error, _hub_cache()) from error
         raise ModelError(f"{full}: the hub cannot be reached ({type(error).__name__}). {remedy}") from error

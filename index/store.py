@@ -84,6 +84,7 @@ class Store:
         self.folder = folder
         self.manifest = manifest
         self._database = _open_database(folder / DATABASE)
+        self._is_closed = False
         self._langs: LangCodes | None = None
 
     @classmethod
@@ -172,11 +173,11 @@ class Store:
         with self._reading():
             return list(self._database.execute("SELECT place, reason FROM rejected ORDER BY rowid LIMIT ?", (limit,)))
 
-    def left_out(self, limit: int = -1) -> list[tuple[str, int, int, str, str]]:
-        """Return the lines left out of all passages: document, offsets, kind, text."""
+    def left_out(self, limit: int = -1) -> list[tuple[str, str, int, int, str, str]]:
+        """Return the lines left out of all passages: source, document, offsets, kind, text."""
         query = (
-            "SELECT d.doc_id, l.start, l.end, l.kind, l.text FROM left_out l JOIN documents d ON d.doc = l.doc "
-            "ORDER BY l.doc, l.start LIMIT ?"
+            "SELECT d.source, d.doc_id, l.start, l.end, l.kind, l.text FROM left_out l "
+            "JOIN documents d ON d.doc = l.doc ORDER BY l.doc, l.start LIMIT ?"
         )
         with self._reading():
             return list(self._database.execute(query, (limit,)))
@@ -205,6 +206,8 @@ class Store:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
+        if self._is_closed:
+            raise StoreError(f"{self.directory}: this index was closed. Open it again.")
         try:
             yield
         except (sqlite3.Error, ValueError, TypeError, KeyError) as error:  # a value of another type, or an unknown row
@@ -214,6 +217,7 @@ class Store:
 
     def close(self) -> None:
         """Let go of the files."""
+        self._is_closed = True
         self._database.close()
         self._langs = None
 
@@ -249,8 +253,10 @@ def current_generation(directory: Path) -> Path:
     try:
         name = (directory / CURRENT).read_text("utf-8").strip()
     except (FileNotFoundError, NotADirectoryError):
-        what = "there is no such directory" if not directory.exists() else "no index here"
-        raise NoIndexError(f"{directory}: {what}. Make one with: tongues build PATH... --out {directory}") from None
+        what, remedy = "there is no such directory", f"Make one with: tongues build PATH... --out {directory}"
+        if directory.exists():
+            what, remedy = "no index here", "Name the directory that was given to tongues build with --out."
+        raise NoIndexError(f"{directory}: {what}. {remedy}") from None
     except OSError as error:
         reason = error.strerror or error
         raise StoreError(f"{directory / CURRENT}: cannot be read ({reason}). Check the path and its rights.") from error

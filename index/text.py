@@ -24,11 +24,14 @@ _PLACEHOLDER = r"\$\w*\[[^\]\n]*\] not found|\{\{[^{}\n]*\}\}|\{%[^%\n]*%\}|<%[^
 _TEMPLATE_LINE = re.compile(
     rf"[\s,;|]*(?:(?:{_PLACEHOLDER})[\s,;|]*)+"  # placeholders that a page template never filled
     r"|(?:<!--(?:(?!-->).)*-->\s*)+|-{1,3}\s[^<>]*-->"  # comments of the page's source, whole or cut at the start
-    r"|anonim|anonymous|anonyme|anónimo|anonymus|anónym"  # a byline without a name
+    r"|(?:by )?(?:anonim|anonymous|anonyme|anónimo|anonymus|anónym)"  # a byline without a name
+    r"|\[(?:your|insert|enter|add) [^\[\]]*\]"  # a blank that nobody filled in
     r"|undefined|null|nan|\[object object\]"  # an empty value printed by a script
     r"|lorem ipsum\b.*",
     re.IGNORECASE,
 )
+_FILLED_WORDS = 1
+"""A line with a placeholder and at most this many words beside it was never filled in ("Tags: {{ tags }}")."""
 _CUT_COMMENT = re.compile(r"-\s[^<>]*->")
 """A comment cut at both ends; standing among other lines it is an item of a list that points on."""
 _FRONT_KEY = re.compile(r"\w[\w-]*[ \t]*:(?:\s|\Z)")
@@ -72,6 +75,14 @@ def iter_lines(text: str) -> Iterator[Line]:
             return
 
 
+def is_template(line: str) -> bool:
+    """Tell whether a line, white space at its ends stripped, is what a page template left behind."""
+    if _TEMPLATE_LINE.fullmatch(line):
+        return True
+    beside, n = re.subn(_PLACEHOLDER, " ", line)
+    return n > 0 and sum(any(char.isalpha() for char in word) for word in beside.split()) <= _FILLED_WORDS
+
+
 def find_left_out(text: str) -> list[LeftOut]:
     """Find the lines of a document that are not its text, in order; front matter counts as one.
 
@@ -84,7 +95,7 @@ def find_left_out(text: str) -> list[LeftOut]:
     runs = _runs(body)
     for i, line in enumerate(body):
         alone = len(runs[i]) == 1 and _CUT_COMMENT.fullmatch(line.text)
-        if not fenced[i] and (alone or _TEMPLATE_LINE.fullmatch(line.text)):
+        if not fenced[i] and (alone or is_template(line.text)):
             kinds[i] = LeftOutKind.TEMPLATE
     _mark_repeats(text, body, fenced, runs, kinds)
     _mark_labels(body, fenced, runs, kinds)

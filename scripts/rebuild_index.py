@@ -6,7 +6,7 @@ The file (paths are relative to it):
 
     out = "my-index"
     sources = ["reports", "letters/*.jsonl"]
-    strict = false          # exit with status 1 when anything could not be read
+    strict = false          # true: keep the old index, and exit with status 1, when anything could not be read
     encoding = ""           # detected file by file
 
     [model]
@@ -30,11 +30,10 @@ from typing import Any
 
 import click
 
-from index.builder import build
 from index.config import BuildSettings, from_mapping
 from index.errors import SettingsError
-from search.cli import show_report
-from search.terminal import plain_errors, progress_for
+from search.cli import build_and_report
+from search.terminal import plain_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +60,15 @@ def read_plan(path: Path) -> Plan:
         raise SettingsError(f"{path}: not valid TOML ({error}).") from error
     sources, out, strict = data.pop("sources", None), data.pop("out", None), data.pop("strict", False)
     if not isinstance(sources, list) or not sources or not all(s and isinstance(s, str) for s in sources):
-        raise SettingsError(f'{path}: `sources` must be a list of paths, for example sources = ["reports"].')
+        raise SettingsError(f'{path}: `sources` must list at least one path, for example sources = ["reports"].')
     if not isinstance(out, str) or not out:
         raise SettingsError(f'{path}: `out` must name the index directory, for example out = "my-index".')
     if not isinstance(strict, bool):
         raise SettingsError(f"{path}: `strict` must be true or false.")
+    known = [*BuildSettings.__dataclass_fields__, "out", "sources", "strict"]
+    unknown = sorted(data.keys() - set(known))
+    if unknown:
+        raise SettingsError(f"{path}: unknown setting {unknown[0]!r} (known: {', '.join(sorted(known))}).")
     base = path.parent
     return Plan(
         [_below(base, source) for source in sources], base / out, strict, from_mapping(BuildSettings, data, str(path))
@@ -87,10 +90,7 @@ def main(config: Path, quiet: bool) -> None:
     """Rebuild the index that CONFIG.toml describes."""
     with plain_errors():
         plan = read_plan(config)
-        report = build(plan.sources, plan.out, settings=plan.settings, progress=progress_for(quiet))
-    show_report(report, quiet)
-    if plan.strict and report.n_failed:
-        raise SystemExit(1)
+        build_and_report(plan.sources, str(plan.out), plan.settings, strict=plan.strict, quiet=quiet)
 
 
 if __name__ == "__main__":

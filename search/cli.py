@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from index.config import OFFLINE_MODEL
-from index.errors import TonguesError
+from index.config import OFFLINE_MODEL, BuildSettings, ChunkSettings, FieldNames, ModelSettings
+from index.errors import StrictError
 from index.version import __version__
 from search.terminal import plain_errors, progress_for, utf8_streams
 
 if TYPE_CHECKING:
     from index.builder import BuildReport
     from index.manifest import Manifest
+    from index.records import Rejected
     from search.searcher import Searcher
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -67,7 +68,7 @@ def index_option(command: F) -> F:
 
 def quiet_option(command: F) -> F:
     """Add -q."""
-    return click.option("-q", "--quiet", is_flag=True, help="No progress, no notices.")(command)
+    return click.option("-q", "--quiet", is_flag=True, help="No progress, notices or summary.")(command)
 
 
 @main.command()
@@ -84,7 +85,9 @@ def quiet_option(command: F) -> F:
 @click.option("--lang-field", default="lang", show_default=True, help="Field with the language.")
 @click.option("--encoding", default="", help="Encoding of the files.  [default: detected file by file]")
 @click.option("--threads", type=int, default=0, help="Threads of the model.  [default: all cores]")
-@click.option("--strict", is_flag=True, help="Exit with status 1 when anything could not be read.")
+@click.option(
+    "--strict", is_flag=True, help="Keep the old index, and exit with status 1, when anything could not be read."
+)
 @quiet_option
 def build(paths: Sequence[str], out: str, strict: bool, quiet: bool, **options: Any) -> None:
     """Build an index of files and folders.
@@ -96,20 +99,30 @@ def build(paths: Sequence[str], out: str, strict: bool, quiet: bool, **options: 
     tongues build reports/ letters.jsonl --out my-index
     tongues build corpus.csv --text-field body --id-field number --out my-index
     """
+    build_and_report(paths, out, _settings(options), strict=strict, quiet=quiet)
+
+
+def build_and_report(sources: Sequence[str], out: str, settings: BuildSettings, *, strict: bool, quiet: bool) -> None:
+    """Build an index and tell on standard error what came of it.
+
+    Raises:
+        TonguesError: As ``index.build``.
+    """
     from index.builder import build as build_index
 
     try:
-        report = build_index(list(paths), out, settings=_settings(options), progress=progress_for(quiet))
+        report = build_index(sources, out, settings=settings, strict=strict, progress=progress_for(quiet))
+    except StrictError as error:
+        _show_rejected(error.rejected)
+        raise
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"The index in {out} is as it was.") from None
-    show_report(report, quiet)
-    if strict and report.n_failed:
-        raise TonguesError(f"--strict: {report.n_failed} files or records could not be read (see above).")
+    _show_rejected(report.rejected)
+    if not quiet:
+        _show_report(report)
 
 
-def _settings(options: dict[str, Any]) -> Any:
-    from index.config import BuildSettings, ChunkSettings, FieldNames, ModelSettings
-
+def _settings(options: dict[str, Any]) -> BuildSettings:
     chunking = {"max_tokens": options["max_tokens"], "overlap_sentences": options["overlap"]}
     return BuildSettings(
         model=ModelSettings(
@@ -129,17 +142,17 @@ def _settings(options: dict[str, Any]) -> Any:
     )
 
 
-def show_report(report: BuildReport, quiet: bool) -> None:
-    """Tell on standard error what a build did; what could not be read is told even when quiet."""
+def _show_rejected(rejected: Sequence[Rejected]) -> None:
     from search.render import printable
 
     shown = 20
-    for rejected in report.rejected[:shown]:
-        click.echo(printable(f"not read: {rejected}"), err=True)
-    if len(report.rejected) > shown:
-        click.echo(f"not read: {len(report.rejected) - shown} more; see `tongues info --rejected`", err=True)
-    if quiet:
-        return
+    for one in rejected[:shown]:
+        click.echo(printable(f"{'passed over' if one.passed_over else 'not read'}: {one}"), err=True)
+    if len(rejected) > shown:
+        click.echo(f"not read: {len(rejected) - shown:,} more; see `tongues info --rejected`", err=True)
+
+
+def _show_report(report: BuildReport) -> None:
     languages = ", ".join(f"{lang} {n:,}" for lang, n in report.languages.items())
     parts = [
         f"{report.out}: {report.documents:,} documents, {report.passages:,} passages ({languages})",
@@ -189,7 +202,6 @@ def search(
         raise click.UsageError("the query is empty; ask with at least one word.")
     from search.searcher import Searcher
 
-    langs = lang.split(",") if lang is not None else None
     with Searcher.open(directory, model=model, progress=progress_for(quiet)) as searcher:
         # A question from a pipe is answered at once, so that another program may ask and wait.
         lines = sys.stdin if query == "-" else [query]
@@ -198,7 +210,7 @@ def search(
             if not asked:
                 continue
             _notice_length(searcher, asked, quiet)
-            hits = searcher.search(asked, k, lang=langs, per_language=per_language)
+            hits = searcher.search(asked, k, lang=lang, per_language=per_language)
             if as_json:
                 for hit in hits:
                     click.echo(json.dumps(hit.to_dict(), ensure_ascii=False))
@@ -233,17 +245,20 @@ def _show_hits(searcher: Searcher, query: str, hits: Sequence[Any], grouped: boo
 def info(directory: str, as_json: bool, left_out: bool, rejected: bool) -> None:
     """Tell what an index holds and how it was made."""
     from index.store import Store
-    from search.render import isolate, printable
+    from search.render import isolate, place, printable
 
+    if as_json + left_out + rejected > 1:
+        raise click.UsageError("--json, --left-out and --rejected are three different answers; give one of them.")
     with Store.open(directory) as store:
         if as_json:
             click.echo(store.manifest.to_json(), nl=False)
         elif left_out:
-            for doc_id, start, end, kind, text in store.left_out():
-                click.echo(f"{kind:<9} {isolate(doc_id)}:{start}-{end}  {isolate(' '.join(text.split()))}")
+            for source, doc_id, start, end, kind, text in store.left_out():
+                where = isolate(place(source, doc_id))
+                click.echo(f"{kind:<9} {where}:{start}-{end}  {isolate(' '.join(text.split()))}")
         elif rejected:
-            for place, reason in store.rejected():
-                click.echo(printable(f"{place}: {reason}"))
+            for where, reason in store.rejected():
+                click.echo(printable(f"{where}: {reason}"))
         else:
             for label, value in _facts(store.manifest):
                 click.echo(f"{label:<10} {printable(value)}")
@@ -309,14 +324,13 @@ def models(as_json: bool) -> None:
 @quiet_option
 def demo(out: str, quiet: bool) -> None:
     """Build an index of the sample corpus and ask it in three languages."""
-    from index.builder import build as build_index
     from index.sample_corpus import SAMPLES
     from search.searcher import Searcher
 
     progress = progress_for(quiet)
     here = Path.cwd()
     samples = SAMPLES.relative_to(here) if SAMPLES.is_relative_to(here) else SAMPLES
-    show_report(build_index([str(samples)], out, progress=progress), quiet)
+    build_and_report([str(samples)], out, BuildSettings(), strict=False, quiet=quiet)
     click.echo()
     with Searcher.open(out, progress=progress) as searcher:
         for question in DEMO_QUESTIONS:

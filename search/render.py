@@ -10,6 +10,8 @@ from search.hits import Hit
 
 _FIRST_STRONG_ISOLATE = "\u2068"
 _POP_ISOLATE = "\u2069"
+_RIGHT_TO_LEFT = ("R", "AL", "AN")
+"""Unicode's classes of characters that are written from right to left."""
 # What would steer the terminal or leave its isolate. The text stored and the JSON output keep it.
 _STEERING = re.compile("[\u2028-\u202e\u2066-\u2069\x00-\x1f\x7f-\x9f]")
 
@@ -17,8 +19,11 @@ _LONGEST_TITLE = 80
 
 
 def isolate(text: str) -> str:
-    """Wrap a text so that its direction does not scramble the rest of the line."""
-    return f"{_FIRST_STRONG_ISOLATE}{printable(text)}{_POP_ISOLATE}"
+    """Wrap a text that runs from right to left so that it does not scramble the rest of the line."""
+    shown = printable(text)
+    if not any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in shown):
+        return shown  # a path that is copied from the line must be the path
+    return f"{_FIRST_STRONG_ISOLATE}{shown}{_POP_ISOLATE}"
 
 
 def printable(text: str) -> str:
@@ -53,6 +58,12 @@ def columns(text: str) -> int:
     return n
 
 
+def place(source: str, doc_id: str) -> str:
+    """Name a document: its file, and its id where the file does not say it."""
+    is_named = source == doc_id or source.endswith(f"/{doc_id}")
+    return source if is_named else f"{source} {doc_id}"
+
+
 def render_hits(hits: Sequence[Hit], *, width: int, grouped: bool = False) -> Iterator[str]:
     """Yield the lines that show hits: rank, score, language, source and title, then a snippet of two lines' length.
 
@@ -66,10 +77,9 @@ def render_hits(hits: Sequence[Hit], *, width: int, grouped: bool = False) -> It
         if grouped and hit.lang != last:
             yield f"── {hit.lang} ──"
             last = hit.lang
-        is_named = hit.source == hit.doc_id or hit.source.endswith(f"/{hit.doc_id}")
-        place = hit.source if is_named else f"{hit.source} {hit.doc_id}"
         more = f" (+{hit.n_places - 1:,} more)" if hit.n_places > 1 else ""
-        yield f"{hit.rank:>3}  {hit.score:.3f}  {hit.lang}  {isolate(place)}:{hit.start}-{hit.end}{more}"
+        where = isolate(place(hit.source, hit.doc_id))
+        yield f"{hit.rank:>3}  {hit.score:.3f}  {hit.lang}  {where}:{hit.start}-{hit.end}{more}"
         if hit.title and not snippet(hit.text, width).lstrip("# ").startswith(hit.title[:_LONGEST_TITLE]):
             yield f"     {isolate(snippet(hit.title, _LONGEST_TITLE))}"
         yield f"     {isolate(snippet(hit.text, 2 * width - 12))}"

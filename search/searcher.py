@@ -95,7 +95,7 @@ class Searcher:
         Args:
             query: In any language the model reads.
             k: The most hits; not used with ``per_language``.
-            lang: Only passages of this language, or of these.
+            lang: Only passages of this language, or of these: a list, or a text such as "te,fa".
             per_language: Return this many hits of each language instead: grouped, the language of the best hit first,
                 ranks counted within the language.
 
@@ -119,6 +119,8 @@ class Searcher:
             QueryError: As ``search``; an empty query is told by its number.
             IndexDamagedError: When the index cannot be read.
         """
+        if isinstance(queries, str):
+            raise TypeError("search_batch takes a list of queries; use search for one")
         for number, query in enumerate(queries, 1):
             if not query.strip():
                 which = f"query {number} of {len(queries)} is empty" if len(queries) > 1 else "the query is empty"
@@ -149,15 +151,17 @@ class Searcher:
         """Return the languages asked for, as the index writes them; empty for all."""
         if lang is None:
             return []
-        wanted = [part.strip() for part in ([lang] if isinstance(lang, str) else lang)]
-        if not wanted:
+        wanted = [part.strip() for part in (lang.split(",") if isinstance(lang, str) else lang)]
+        if not any(wanted):
             raise QueryError(f"no language is named; the index holds {', '.join(self.languages)}.")
-        known = {one.lower() for one in self.languages}  # the case of a tag is custom: pt-BR, pt-br
+        found = set()
         for one in wanted:
-            if one.lower() not in known:
+            # The case of a tag is custom (pt-BR, pt-br), and a language includes its regions.
+            matching = {tag for tag in self.languages if f"{tag.lower()}-".startswith(f"{one.lower()}-")}
+            if not matching:
                 raise QueryError(f"the index holds no passage in {one!r}; it holds {', '.join(self.languages)}.")
-        lowered = {one.lower() for one in wanted}
-        return [one for one in self.languages if one.lower() in lowered]
+            found |= matching
+        return [tag for tag in self.languages if tag in found]
 
     def _rows_of(self, langs: Sequence[str]) -> NDArray[np.bool_]:
         """Return which rows are of these languages, shape (n_passages,)."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,10 @@ from index.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from tqdm import tqdm
+
+
+_SECONDS_TO_END = 5.0
+"""How long the program may take to end after an interrupt."""
 
 
 def utf8_streams() -> None:
@@ -30,6 +36,8 @@ def plain_errors(*, traceback: bool = False) -> Iterator[None]:
     Args:
         traceback: Let our errors through, for the traceback.
     """
+    before = signal.getsignal(signal.SIGINT)
+    interrupted = _interrupts_are_final() if threading.current_thread() is threading.main_thread() else [False]
     try:
         yield
     except TonguesError as error:
@@ -44,6 +52,32 @@ def plain_errors(*, traceback: bool = False) -> Iterator[None]:
     except KeyboardInterrupt as error:
         print("Interrupted.", *error.args, file=sys.stderr)
         raise SystemExit(130) from None
+    except Exception:
+        if not interrupted[0]:
+            raise
+        # An import that is interrupted half-way fails in ways of its own.
+        print("Interrupted.", file=sys.stderr)
+        raise SystemExit(130) from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+
+
+def _interrupts_are_final() -> list[bool]:
+    """Have an interrupt end the program even where a library's import swallows it; returns whether one came, as [0]."""
+    came = [False]
+
+    def interrupt(number: int, frame: object) -> None:
+        if not came[0]:
+            came[0] = True
+            # What is being written counts only once it is complete, so it may be left at any moment.
+            timer = threading.Timer(_SECONDS_TO_END, os._exit, (130,))
+            timer.daemon = True
+            timer.start()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    return came
 
 
 def progress_for(quiet: bool) -> Progress:

@@ -179,7 +179,7 @@ def test_nothing_to_index_keeps_the_old_index(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text(" \n")
     (tmp_path / "folder").mkdir()
     for source, why in (
-        (tmp_path / "empty.txt", r"first of 1 problems: .*empty\.txt: is empty"),
+        (tmp_path / "empty.txt", r"First problem: .*empty\.txt: is empty"),
         (tmp_path / "folder", "no document"),
     ):
         with pytest.raises(InputError, match=f"nothing could be indexed: .*{why}"):

@@ -66,9 +66,9 @@ def test_search_for_people(built: Path) -> None:
     result = tongues("search", "--index", str(built), TEXTS["en.txt"])
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert lines[0].startswith("en  \u2068The bakery")
-    assert lines[1].startswith("  1  1.000  en  \u2068")
-    assert "\u2068" + TEXTS["te.txt"] + "\u2069" in result.stdout
+    assert lines[0].startswith("en  The bakery")
+    assert lines[1].startswith("  1  1.000  en  ")
+    assert TEXTS["te.txt"] in result.stdout
 
 
 def test_search_as_json(built: Path, corpus: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_language_that_is_not_there(built: Path, lang: str) -> None:
     result = tongues("search", "--index", str(built), "bread", "--lang", lang)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("Error: ")
-    assert result.stderr.endswith("it holds en, fa, te.\n")
+    assert result.stderr.endswith("holds en, fa, te.\n")
 
 
 @pytest.mark.parametrize(
@@ -188,10 +188,14 @@ def test_rejected_and_left_out_are_listed(tiny_model: Path, tmp_path: Path) -> N
     assert result.stderr.startswith(f"not read: {folder}/b[31m.txt: is empty")  # told even when quiet
     assert "\x1b" not in result.stderr
     assert tongues("info", "--index", out, "--rejected").stdout == result.stderr.removeprefix("not read: ")
-    assert tongues("info", "--index", out, "--left-out").stdout.startswith("template  \u2068a.md\u2069:0-4  \u2068null")
+    listed = tongues("info", "--index", out, "--left-out").stdout
+    assert listed.startswith("template  ")
+    assert listed.endswith("a.md:0-4  null\n")
+    assert tongues("info", "--index", out, "--left-out", "--rejected").exit_code == 2
     strict = tongues(*args, "--strict")
     assert strict.exit_code == 1
-    assert strict.stderr.endswith("Error: --strict: 1 files or records could not be read (see above).\n")
+    assert "not read: " in strict.stderr
+    assert strict.stderr.endswith("left as it was. Mend them, or build without strict.\n")
     (folder / "b\x1b[31m.txt").rename(folder / "b.png")  # of a format that nobody asked to read
     strict = tongues(*args, "--strict")
     assert strict.exit_code == 0

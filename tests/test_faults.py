@@ -226,3 +226,23 @@ def test_interrupted(tiny_model: Path, tmp_path: Path) -> None:
     assert_cleared(out)
     with Store.open(out) as store:
         assert store.n_passages == 1
+
+
+@pytest.mark.parametrize(
+    "swallowing",
+    [
+        "try:\n        print('ready', flush=True); time.sleep(60)\n    except KeyboardInterrupt:\n        time.sleep(60)",
+        "try:\n        print('ready', flush=True); time.sleep(60)\n    except BaseException:\n        raise ImportError('half')",
+    ],
+)
+def test_an_interrupt_that_a_library_swallows_still_ends_the_program(swallowing: str) -> None:
+    code = f"import time\nfrom search.terminal import plain_errors\nwith plain_errors():\n    {swallowing}\n"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), cwd=ROOT
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"Traceback" not in said

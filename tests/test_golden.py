@@ -45,7 +45,7 @@ def test_format_1_tells_everything() -> None:
     with Store.open(FORMAT_1) as store:
         first, second, third = store.passages([0, 1, 2])
         assert store.rejected() == [("letter.txt:3", "is broken")]
-        assert store.left_out() == [("d1", 16, 20, "template", "null")]
+        assert store.left_out() == [("green.txt", "d1", 16, 20, "template", "null")]
         assert store.manifest.format_version == 1
         assert store.manifest.counts.documents == 4
     assert [(o.source, o.doc_id, o.start, o.end) for o in first.occurrences] == [

@@ -222,3 +222,8 @@ def test_a_model_that_only_an_index_names_is_not_fetched(tmp_path: Path, tiny_mo
         find_model("org/tiny", may_fetch=False)
     put_in_cache(tmp_path / "hub", tiny_model)
     assert find_model("org/tiny", may_fetch=False).name == "org/tiny"
+
+
+def test_a_mistyped_name_of_the_offline_model() -> None:
+    said, _ = find_in_new_process("e5-smal", hub_seconds=1)
+    assert said.startswith("ModelError e5-smal: there is no model of this name here. Did you mean e5-small?")

@@ -43,7 +43,7 @@ def test_paths_are_relative_to_the_configuration(folder: Path, tiny_model: Path,
     result = rebuild("nightly.toml", "-q", cwd=folder)  # a name alone, from its own folder
     assert (result.returncode, result.stdout) == (1, b"")  # strict
     assert result.stderr.decode().startswith("not read: reports/empty.txt: is empty")
-    assert (folder / "index" / CURRENT).read_text() == "g000002\n"
+    assert (folder / "index" / CURRENT).read_text() == "g000001\n"
     assert verify(folder / "index") == []
 
     config.write_text(config.read_text().replace("reports", "missing"))
@@ -51,23 +51,26 @@ def test_paths_are_relative_to_the_configuration(folder: Path, tiny_model: Path,
     assert result.returncode == 1
     assert result.stderr.decode().startswith(f"Error: '{folder}/missing' ")
     assert len(result.stderr.splitlines()) == 1
-    assert (folder / "index" / CURRENT).read_text() == "g000002\n"  # the old index is still in use
+    assert (folder / "index" / CURRENT).read_text() == "g000001\n"  # the old index is still in use
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (GOOD + "langs = 3\n", "unknown setting 'langs' (known: chunking, encoding, fields, model)."),
+        (
+            GOOD + "langs = 3\n",
+            "unknown setting 'langs' (known: chunking, encoding, fields, model, out, sources, strict).",
+        ),
         (GOOD + "[chunking]\nmax_token = 3\n", "[chunking]: unknown setting 'max_token' (known: max_tokens, overlap"),
         (GOOD + '[chunking]\nmax_tokens = "many"\n', "[chunking]: max_tokens must be a whole number, not 'many'."),
         (GOOD + "[chunking]\nmax_tokens = 1\n", "[chunking]: max_tokens is 1; give a number of tokens from 16"),
         (GOOD + 'strict = "yes"\n', "`strict` must be true or false."),
         (GOOD + "model = 3\n", "model is a table of settings, not 3."),
         ('sources = ["a"]\n', '`out` must name the index directory, for example out = "my-index".'),
-        ('out = "index"\n', '`sources` must be a list of paths, for example sources = ["reports"].'),
-        ('out = "index"\nsources = "a"\n', "`sources` must be a list of paths"),
-        ('out = "index"\nsources = []\n', "`sources` must be a list of paths"),
-        ('out = "index"\nsources = [""]\n', "`sources` must be a list of paths"),
+        ('out = "index"\n', '`sources` must list at least one path, for example sources = ["reports"].'),
+        ('out = "index"\nsources = "a"\n', "`sources` must list at least one path"),
+        ('out = "index"\nsources = []\n', "`sources` must list at least one path"),
+        ('out = "index"\nsources = [""]\n', "`sources` must list at least one path"),
         ("out = \n", "not valid TOML (Invalid value (at line 1, column 7))."),
     ],
 )

@@ -35,8 +35,8 @@ def hit(text: str = "some text", **changes: object) -> Hit:
 
 def test_a_hit_is_one_block() -> None:
     assert list(render_hits([hit()], width=80)) == [
-        f"  1  0.877  en  {FSI}docs/a.md{PDI}:3-12",
-        f"     {FSI}some text{PDI}",
+        "  1  0.877  en  docs/a.md:3-12",
+        "     some text",
     ]
 
 
@@ -60,14 +60,14 @@ def test_right_to_left_text_is_isolated() -> None:
     ],
 )
 def test_the_id_is_shown_unless_it_is_the_files_name(source: str, doc_id: str, shown: str) -> None:
-    assert f"{FSI}{shown}{PDI}" in next(render_hits([hit(source=source, doc_id=doc_id)], width=80))
+    assert next(render_hits([hit(source=source, doc_id=doc_id)], width=80)).endswith(f"  {shown}:3-12")
 
 
 def test_titles_are_shown_once() -> None:
     assert len(list(render_hits([hit("# Title\nand text", title="Title")], width=80))) == 2
     assert len(list(render_hits([hit("and text", title="Title")], width=80))) == 3
     long = "word " * 50
-    assert list(render_hits([hit(title=long)], width=80))[1].endswith(f"word …{PDI}")
+    assert list(render_hits([hit(title=long)], width=80))[1].endswith("word …")
 
 
 def test_languages_are_headed_when_grouped() -> None:
@@ -87,13 +87,13 @@ def test_nothing_escapes_its_isolate(text: str, title: str) -> None:
     for line in render_hits([hit(text, title=title, source=text, doc_id=title)], width=40):
         assert len(line.splitlines()) == 1
         assert not any(unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in line)
-        inside = line.split(FSI)[1].split(PDI)[0]
-        assert line.count(FSI) == line.count(PDI) == 1
+        assert (line.count(FSI), line.count(PDI)) in ((0, 0), (1, 1))
+        inside = line.split(FSI)[-1].split(PDI)[0]
         assert not set(inside) & set(OPENERS)
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
-    assert isolate("a\x1b[31mb\x07\u202ec\u2069d\u2029e\x9bf\x7fg\rh") == f"{FSI}a[31mbcdefgh{PDI}"
+    assert isolate("a\x1b[31mb\x07\u202ec\u2069d\u2029e\x9bf\x7fg\rh") == "a[31mbcdefgh"
     assert printable("x.txt\x1b]0;title\x07: \u2067bad\n") == "x.txt]0;title: bad"
     assert isolate("نیم\u200cفاصله") == f"{FSI}نیم\u200cفاصله{PDI}"  # a joiner belongs to the word
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from index.errors import EncoderMismatchError, ModelError, NoIndexError, QueryError
+from index.errors import EncoderMismatchError, ModelError, NoIndexError, QueryError, StoreError
 from index.records import Document
 from index.store import CURRENT
 from search.hits import Hit
@@ -97,6 +97,8 @@ def test_hits_at_k_are_a_prefix(searcher: Searcher, k: int) -> None:
         (["lt"], ["3", "4"]),
         (["pt-BR", "lt", "lt"], ["5", "3", "4"]),
         ("pt-br", ["5"]),
+        ("pt", ["5"]),
+        ("pt,lt", ["5", "3", "4"]),
         (None, ["1", "5", "2", "3", "6", "4"]),
     ],
 )
@@ -107,7 +109,7 @@ def test_languages_filter(searcher: Searcher, lang: str | list[str] | None, expe
     assert [hit.score for hit in hits] == [unfiltered[hit.doc_id] for hit in hits]
 
 
-@pytest.mark.parametrize("lang", ["te", "", "en,lt", ["en", "te"], ["en", ""], []])
+@pytest.mark.parametrize("lang", ["te", "", "en,te", "p", ["en", "te"], ["en", ""], []])
 def test_a_language_that_is_not_there_is_told_with_those_that_are(searcher: Searcher, lang: str | list[str]) -> None:
     with pytest.raises(QueryError, match=r"hold.* en, lt, pt-BR"):
         searcher.search("red", lang=lang)
@@ -218,3 +220,15 @@ def test_a_real_model_answers_by_its_folder(tiny_model: Path, tmp_path: Path) ->
         assert len(searcher.search("word " * 2000, 5)) == 2
     with pytest.raises(EncoderMismatchError):
         Searcher.open(tmp_path / "index", encoder=ToyEncoder())
+
+
+def test_one_text_is_no_batch(searcher: Searcher) -> None:
+    with pytest.raises(TypeError, match="takes a list"):
+        searcher.search_batch("red")
+
+
+def test_a_closed_index_says_so(directory: Path) -> None:
+    closed = Searcher.open(directory, encoder=ToyEncoder())
+    closed.close()
+    with pytest.raises(StoreError, match=r"was closed\. Open it again\.$"):
+        closed.search("red")

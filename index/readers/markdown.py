@@ -12,7 +12,7 @@ from index.readers.fielded import language_tag
 from index.readers.plain import refuse_empty
 from index.readers.source_file import SourceFile
 from index.records import Document, Rejected
-from index.text import front_matter_end
+from index.text import front_matter_end, is_template
 
 SUFFIXES: tuple[str, ...] = (".md", ".markdown")
 
@@ -45,6 +45,8 @@ def read(file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Doc
     front, body_start = front_matter(text)
     title = front.get("title", "")
     heading = "" if title else first_heading(text, body_start)
+    if is_template(heading):
+        heading = ""  # the page's template was never filled in
     yield Document(
         file.doc_id,
         file.source,
