@@ -112,7 +112,7 @@ def test_what_is_no_front_matter(tmp_path: Path, text: str) -> None:
 
 
 def test_the_title_is_not_what_a_template_left(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("$config[zx-auto] not found\n\nTikras pavadinimas\n\nTekstas čia.", "utf-8")
+    (tmp_path / "a.txt").write_text("$config[footer] not found\n\nTikras pavadinimas\n\nTekstas čia.", "utf-8")
     (document,) = read_file(SourceFile(tmp_path / "a.txt", "a.txt", "a.txt", 1), fields=FieldNames())
     assert isinstance(document, Document)
     assert document.title == "Tikras pavadinimas"
