@@ -1,9 +1,10 @@
 """Everything needed to make or read an index of passages in many languages."""
 
 from index.builder import BuildReport, build, build_documents
-from index.config import BuildSettings, ChunkSettings, FieldNames, ModelSettings
+from index.config import Backend, BuildSettings, ChunkSettings, FieldNames, ModelSettings, Precision
 from index.encoder import Encoder, open_encoder
 from index.errors import (
+    BackendError,
     EncoderMismatchError,
     IndexDamagedError,
     IndexFormatError,
@@ -22,6 +23,8 @@ from index.store import Store, verify
 from index.version import __version__
 
 __all__ = [
+    "Backend",
+    "BackendError",
     "BuildReport",
     "BuildSettings",
     "ChunkSettings",
@@ -35,6 +38,7 @@ __all__ = [
     "ModelError",
     "ModelSettings",
     "NoIndexError",
+    "Precision",
     "Progress",
     "QueryError",
     "Rejected",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from index.errors import SettingsError
@@ -56,6 +57,25 @@ class FieldNames:
         return (self.id,) if self.id else ("_id", "id", "doc_id")
 
 
+class Backend(StrEnum):
+    """What computes the vectors."""
+
+    AUTO = "auto"
+    """OpenVINO where it is installed and can run the model, torch otherwise."""
+    OPENVINO = "openvino"
+    TORCH = "torch"
+
+
+class Precision(StrEnum):
+    """Number format of the computation."""
+
+    AUTO = "auto"
+    """int8 with OpenVINO, fp32 with torch."""
+    INT8 = "int8"
+    BF16 = "bf16"
+    FP32 = "fp32"
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
     """Which model embeds, and how it is asked.
@@ -64,21 +84,30 @@ class ModelSettings:
         name: ``e5-small``, a hub id, or a local folder of sentence-transformers files.
         query_prompt: Put before every query; None for what the model itself asks for.
         passage_prompt: Put before every passage; None for what the model itself asks for.
-        batch_size: Texts per forward pass.
+        batch_tokens: Tokens per forward pass, padding included; one text may have more.
+        backend: What computes the vectors.
+        precision: Number format of the computation; int8 needs OpenVINO.
         threads: Threads of the model; 0 for as many as there are cores.
     """
 
     name: str = OFFLINE_MODEL
     query_prompt: str | None = None
     passage_prompt: str | None = None
-    batch_size: int = 32
+    batch_tokens: int = 2048
+    backend: Backend | str = Backend.AUTO
+    precision: Precision | str = Precision.AUTO
     threads: int = 0
 
     def __post_init__(self) -> None:
         if not self.name:
             raise SettingsError(f"the model's name is empty; name a model, for example {OFFLINE_MODEL}.")
-        if not 1 <= self.batch_size <= 4096:
-            raise SettingsError(f"batch_size is {self.batch_size}; give a number from 1 to 4096.")
+        if not 1 <= self.batch_tokens <= 1_000_000:
+            raise SettingsError(f"batch_tokens is {self.batch_tokens}; give a number from 1 to 1000000.")
+        for name, kind in (("backend", Backend), ("precision", Precision)):
+            # A plain text is as good as the member it names.
+            object.__setattr__(self, name, _choice(kind, getattr(self, name), name))
+        if (self.backend, self.precision) == (Backend.TORCH, Precision.INT8):
+            raise SettingsError("precision int8 needs the openvino backend; give bf16 or fp32 with torch.")
         if not 0 <= self.threads <= 1024:
             raise SettingsError(f"threads is {self.threads}; give a number from 0 (all cores) to 1024.")
 
@@ -108,6 +137,13 @@ class BuildSettings:
             ) from error
 
 
+def _choice(kind: type[StrEnum], value: str, name: str) -> StrEnum:
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise SettingsError(f"{name} is {value!r}; give one of {', '.join(kind)}.") from error
+
+
 def from_mapping(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     """Make a settings record from plain data, refusing unknown keys and wrong types.
 
@@ -131,7 +167,7 @@ def from_mapping(kind: type[T], values: Mapping[str, Any], where: str) -> T:
                 raise SettingsError(f"{where}: {key} is a table of settings, not {value!r}.")
             made[key] = from_mapping(type(current), value, f"{where} [{key}]")
             continue
-        expected = str if current is None else type(current)
+        expected = str if current is None or isinstance(current, str) else type(current)
         if type(value) is not expected and not (value is None and current is None):
             raise SettingsError(f"{where}: {key} must be {_KINDS[expected]}, not {value!r}.")
         made[key] = value

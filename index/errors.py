@@ -6,6 +6,7 @@
     ├── SettingsError        a setting or configuration file that cannot be used
     ├── QueryError           a question, or a filter of it, that cannot be answered
     ├── ModelError           a model that is absent, damaged or out of reach
+    │   └── BackendError         a sound model that OpenVINO cannot compute here
     └── StoreError           an index directory that cannot be read or written
         ├── NoIndexError         there is none
         ├── IndexFormatError     written in another format version
@@ -54,6 +55,10 @@ class QueryError(TonguesError):
 
 class ModelError(TonguesError):
     """A model is absent, damaged or out of reach."""
+
+
+class BackendError(ModelError):
+    """A sound model cannot be computed by the backend asked for; another one may."""
 
 
 class StoreError(TonguesError):

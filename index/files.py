@@ -63,7 +63,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         OSError: When it cannot be made or renamed.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".new-{secrets.token_hex(8)}")
+    temporary = target.with_name(f".new-{target.name}-{secrets.token_hex(8)}")
     temporary.mkdir()
     try:
         yield temporary

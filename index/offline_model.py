@@ -11,15 +11,15 @@ import hashlib
 import importlib.util
 import json
 import mmap
-import shutil
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from index.cache import is_whole, make_once
 from index.charsmap import compile_charsmap, with_compositions
 from index.errors import ModelError
-from index.files import home, new_folder, write_error
+from index.files import home
 from index.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ WHEEL_FILE = "e5-small-q4.bin"
 WHEEL_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 FOLDER = "e5-small-1"
 """Name of the folder in the cache; the number changes when the conversion does."""
-STAMP = "manytongues.json"
 PROMPTS = {"query": "query: ", "passage": "passage: "}
 """What the model was trained with. Source: its model card."""
 
@@ -151,18 +150,7 @@ def prepare(progress: Progress = SILENT) -> Path:
     if is_whole(target):
         return target
     source = _find_wheel_file()
-    from filelock import FileLock
-
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{target}.lock"):
-            for left in target.parent.glob(".new-*"):  # of a preparation that was killed
-                shutil.rmtree(left, ignore_errors=True)
-            if not is_whole(target):  # another process may have made it while this one waited
-                _make(source, target, progress)
-    except OSError as error:
-        raise write_error(error, target) from error
-    return target
+    return make_once(target, lambda folder: _make(source, folder, progress))
 
 
 def weights_hash() -> str:
@@ -170,14 +158,9 @@ def weights_hash() -> str:
     return hashlib.sha256(f"{FOLDER} {WHEEL_SHA256}".encode()).hexdigest()
 
 
-def is_whole(folder: Path) -> bool:
-    """Tell whether a made model's folder holds all its files at their full size."""
-    try:
-        stamp = json.loads((folder / STAMP).read_text("utf-8"))
-        sizes: dict[str, int] = stamp["sizes"]
-        return bool(sizes) and all((folder / name).stat().st_size == size for name, size in sizes.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
+def is_ready() -> bool:
+    """Tell whether the folder is made already."""
+    return is_whole(home() / "models" / FOLDER)
 
 
 def is_installed() -> bool:
@@ -198,26 +181,20 @@ def _find_wheel_file() -> Path:
     return path
 
 
-def _make(source: Path, target: Path, progress: Progress) -> None:
+def _make(source: Path, folder: Path, progress: Progress) -> dict[str, Any]:
     with source.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != WHEEL_SHA256:
             raise ModelError(f"{source}: not the expected file (its sha256 differs). Reinstall {WHEEL}==0.3.0.")
     with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         model = _WheelModel(data)
-        if target.exists():
-            shutil.rmtree(target)  # damaged: it was found not to be whole
         progress.start("preparing the offline model (once)", sum(t.n_elements for t in model.tensors) * 4, "B")
         try:
-            with new_folder(target) as folder:
-                _write_tokenizer(model, folder)
-                _write_configs(model, folder)
-                _write_weights(model, folder, progress)
-                files = sorted(path for path in folder.rglob("*") if path.is_file())
-                sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
-                stamp = {"model": "e5-small", "source_sha256": WHEEL_SHA256, "conversion": FOLDER, "sizes": sizes}
-                _write_json(folder / STAMP, stamp)
+            _write_tokenizer(model, folder)
+            _write_configs(model, folder)
+            _write_weights(model, folder, progress)
         finally:
             progress.end()
+    return {"model": "e5-small", "source_sha256": WHEEL_SHA256, "conversion": FOLDER}
 
 
 def _write_json(path: Path, value: object) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from index.config import OFFLINE_MODEL, BuildSettings, ChunkSettings, FieldNames, ModelSettings
+from index.config import OFFLINE_MODEL, Backend, BuildSettings, ChunkSettings, FieldNames, ModelSettings, Precision
 from index.errors import StrictError
 from index.version import __version__
 from search.terminal import plain_errors, progress_for, utf8_streams
@@ -66,6 +66,24 @@ def index_option(command: F) -> F:
     )(command)
 
 
+def backend_options(command: F) -> F:
+    """Add --backend and --threads, the same for every command that computes vectors."""
+    for option in (
+        click.option(
+            "--threads", type=click.IntRange(0), default=0, help="Threads of the model.  [default: all cores]"
+        ),
+        click.option(
+            "--backend",
+            type=click.Choice(list(Backend)),
+            default=Backend.AUTO,
+            show_default=True,
+            help="What computes: OpenVINO where it can, or torch.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def quiet_option(command: F) -> F:
     """Add -q."""
     return click.option("-q", "--quiet", is_flag=True, help="No progress, notices or summary.")(command)
@@ -84,7 +102,14 @@ def quiet_option(command: F) -> F:
 @click.option("--title-field", default="title", show_default=True, help="Field with the title.")
 @click.option("--lang-field", default="lang", show_default=True, help="Field with the language.")
 @click.option("--encoding", default="", help="Encoding of the files.  [default: detected file by file]")
-@click.option("--threads", type=int, default=0, help="Threads of the model.  [default: all cores]")
+@click.option(
+    "--precision",
+    type=click.Choice(list(Precision)),
+    default=Precision.AUTO,
+    show_default=True,
+    help="Number format: int8 unless torch computes.",
+)
+@backend_options
 @click.option(
     "--strict", is_flag=True, help="Keep the old index, and exit with status 1, when anything could not be read."
 )
@@ -129,6 +154,8 @@ def _settings(options: dict[str, Any]) -> BuildSettings:
             name=options["model"],
             query_prompt=options["query_prompt"],
             passage_prompt=options["passage_prompt"],
+            backend=options["backend"],
+            precision=options["precision"],
             threads=options["threads"],
         ),
         chunking=ChunkSettings(**{name: value for name, value in chunking.items() if value is not None}),
@@ -173,6 +200,7 @@ def _show_report(report: BuildReport) -> None:
 @click.option("--per-language", type=click.IntRange(1), default=None, metavar="N", help="The N best of each language.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--model", default=None, help="The index's model: its folder now, or its hub id to fetch it.")
+@backend_options
 @quiet_option
 def search(
     query: str,
@@ -182,6 +210,8 @@ def search(
     per_language: int | None,
     as_json: bool,
     model: str | None,
+    backend: str,
+    threads: int,
     quiet: bool,
 ) -> None:
     """Find the passages closest to QUERY, in all languages. "-" reads one query a line from standard input.
@@ -202,7 +232,9 @@ def search(
         raise click.UsageError("the query is empty; ask with at least one word.")
     from search.searcher import Searcher
 
-    with Searcher.open(directory, model=model, progress=progress_for(quiet)) as searcher:
+    with Searcher.open(
+        directory, model=model, backend=backend, threads=threads, progress=progress_for(quiet)
+    ) as searcher:
         # A question from a pipe is answered at once, so that another program may ask and wait.
         lines = sys.stdin if query == "-" else [query]
         for line in lines:

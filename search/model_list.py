@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from index import offline_model
 from index.config import OFFLINE_MODEL
-from index.files import home
 from index.models import cached_hub_ids
 
 _KNOWN = {
@@ -32,7 +31,7 @@ def list_models() -> list[dict[str, str]]:
 
 
 def _offline_state() -> str:
-    if offline_model.is_whole(home() / "models" / offline_model.FOLDER):
+    if offline_model.is_ready():
         return "ready"
     return "made at its first use" if offline_model.is_installed() else "its package is missing"
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from index.config import ModelSettings
+from index.background import Background
+from index.config import Backend, ModelSettings, Precision
 from index.encoder import Encoder, Fingerprint, open_encoder
 from index.errors import EncoderMismatchError, QueryError
 from index.language import detect_language
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from index.records import Vectors
+    from index.vector_index import VectorIndex
 
 _QUERY_BATCH = 256
 """Queries searched together, so that memory does not grow with their number."""
@@ -30,7 +32,7 @@ _QUERY_BATCH = 256
 class Searcher:
     """An open index and the encoder that made it; safe to use from one thread at a time."""
 
-    def __init__(self, store: Store, encoder: Encoder) -> None:
+    def __init__(self, store: Store, encoder: Encoder, vector_index: VectorIndex) -> None:
         """Use ``Searcher.open``.
 
         Raises:
@@ -39,7 +41,7 @@ class Searcher:
         _check_encoder(store.manifest, encoder.fingerprint, str(store.directory))
         self._store = store
         self._encoder = encoder
-        self._index = store.vector_index()
+        self._index = vector_index
         _ = store.lang_codes  # mapped now: later builds may clear the file away, and this index still answers
 
     @classmethod
@@ -48,6 +50,8 @@ class Searcher:
         directory: str | os.PathLike[str],
         *,
         model: str | None = None,
+        backend: Backend | str = Backend.AUTO,
+        threads: int = 0,
         encoder: Encoder | None = None,
         progress: Progress = SILENT,
     ) -> Searcher:
@@ -56,23 +60,27 @@ class Searcher:
         Args:
             directory: The index directory.
             model: That model, when it is elsewhere now (a folder), or is to be fetched (a hub id).
+            backend: What computes the query's vector: ``auto``, ``openvino`` or ``torch``.
+            threads: Threads of the model; 0 for as many as there are cores.
             encoder: An encoder to use instead.
-            progress: Told of the model's preparation.
+            progress: Told of the model's preparation, and when torch has to serve in place of OpenVINO.
 
         Raises:
             StoreError: When the index is missing, damaged, of another format, or made with another encoder.
             ModelError: When the model cannot be found or loaded.
+            SettingsError: For an unknown backend, or a number of threads out of range.
         """
         store = Store.open(os.fspath(directory))
         try:
-            made_with = store.manifest.encoder
-            settings = ModelSettings(
-                name=model or made_with.model,
-                query_prompt=made_with.query_prompt,
-                passage_prompt=made_with.passage_prompt,
-            )
+            # FAISS and the model take about as long to load: side by side.
+            vector_index = Background(store.vector_index)
             # A model that only the index names is not fetched: opening somebody's index must not use the network.
-            return cls(store, encoder or open_encoder(settings, progress, may_fetch=model is not None))
+            encoder = encoder or open_encoder(
+                _settings(store.manifest.encoder, model, backend, threads),
+                progress,
+                may_fetch=model is not None,
+            )
+            return cls(store, encoder, vector_index.result())
         except BaseException:
             store.close()
             raise
@@ -205,15 +213,30 @@ class Searcher:
         self.close()
 
 
+def _settings(made_with: Fingerprint, model: str | None, backend: Backend | str, threads: int) -> ModelSettings:
+    """Return the settings that give query vectors for an index."""
+    # torch has no int8; its fp32 is what int8 stands for.
+    precision = Precision.AUTO if backend == Backend.TORCH else made_with.precision
+    return ModelSettings(
+        name=model or made_with.model,
+        query_prompt=made_with.query_prompt,
+        passage_prompt=made_with.passage_prompt,
+        backend=backend,
+        precision=precision,
+        threads=threads,
+    )
+
+
 def _check_encoder(manifest: Manifest, have: Fingerprint, where: str) -> None:
     made_with = manifest.encoder
-    # The same weights under another name or in another folder give the same vectors.
-    if dataclasses.replace(have, model=made_with.model) == made_with:
+    # The same weights under another name or in another folder give the same vectors, and in another precision vectors
+    # so near that ranks hardly change (README, Speed).
+    if dataclasses.replace(have, model=made_with.model, precision=made_with.precision) == made_with:
         return
     different = [
         f"{field.name} {getattr(made_with, field.name)!r} then, {getattr(have, field.name)!r} now"
         for field in dataclasses.fields(Fingerprint)
-        if field.name != "model" and getattr(made_with, field.name) != getattr(have, field.name)
+        if field.name not in ("model", "precision") and getattr(made_with, field.name) != getattr(have, field.name)
     ]
     raise EncoderMismatchError(
         f"{where}: made with another encoder than {have.model} is now ({'; '.join(different)}). "

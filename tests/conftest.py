@@ -8,7 +8,7 @@ import pytest
 
 from index import offline_model
 from index.config import ModelSettings
-from index.encoder import SentenceTransformerEncoder, open_encoder
+from index.encoder import PromptedEncoder, open_encoder
 from tests.toys import ToyEncoder, make_tiny_model
 
 
@@ -38,6 +38,12 @@ def offline_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
-def offline_encoder(offline_folder: Path) -> SentenceTransformerEncoder:
-    """The offline model, loaded once."""
-    return open_encoder(ModelSettings())
+def offline_encoder(offline_folder: Path) -> PromptedEncoder:
+    """The offline model as torch computes it, loaded once."""
+    return open_encoder(ModelSettings(backend="torch"))
+
+
+@pytest.fixture(scope="session")
+def fast_encoder(offline_folder: Path) -> PromptedEncoder:
+    """The offline model as it is used, loaded once."""
+    return open_encoder(ModelSettings(backend="openvino"))

@@ -21,8 +21,8 @@ from index.errors import SettingsError
         (lambda: ChunkSettings(overlap_sentences=11), "overlap_sentences is 11"),
         (lambda: FieldNames(text=""), "text field is empty"),
         (lambda: ModelSettings(name=""), "model's name is empty; name a model, for example e5-small"),
-        (lambda: ModelSettings(batch_size=0), "batch_size is 0"),
-        (lambda: ModelSettings(batch_size=4097), "batch_size is 4097"),
+        (lambda: ModelSettings(batch_tokens=0), "batch_tokens is 0"),
+        (lambda: ModelSettings(batch_tokens=1_000_001), "batch_tokens is 1000001"),
         (lambda: ModelSettings(threads=-1), "threads is -1"),
         (lambda: ModelSettings(threads=1025), "threads is 1025"),
         (lambda: BuildSettings(encoding="no-such"), "encoding 'no-such' is not known; use a name such as utf-8"),
@@ -38,7 +38,7 @@ def test_values_out_of_range_are_refused(make: Callable[[], object], problem: st
 def test_the_ends_of_every_range_are_allowed() -> None:
     assert ChunkSettings(16, 0).max_tokens == 16
     assert ChunkSettings(8192, 10).overlap_sentences == 10
-    assert ModelSettings(batch_size=1, threads=0) != ModelSettings(batch_size=4096, threads=1024)
+    assert ModelSettings(batch_tokens=1, threads=0) != ModelSettings(batch_tokens=1_000_000, threads=1024)
     assert BuildSettings(encoding="windows-1257").encoding == "windows-1257"
 
 
@@ -74,12 +74,15 @@ def test_plain_data_becomes_settings() -> None:
     ("data", "problem"),
     [
         ({"modle": {}}, r"c\.toml: unknown setting 'modle' \(known: chunking, encoding, fields, model\)"),
-        ({"model": {"size": 1}}, r"c\.toml \[model\]: unknown setting 'size' \(known: batch_size, name"),
+        ({"model": {"size": 1}}, r"c\.toml \[model\]: unknown setting 'size' \(known: backend, batch_tokens, name"),
         ({"model": "e5-small"}, r"c\.toml: model is a table of settings, not 'e5-small'"),
         ({"encoding": 8}, r"c\.toml: encoding must be text, not 8"),
         ({"chunking": {"max_tokens": "256"}}, r"c\.toml \[chunking\]: max_tokens must be a whole number, not '256'"),
         ({"chunking": {"max_tokens": 256.0}}, r"max_tokens must be a whole number, not 256\.0"),
         ({"chunking": {"max_tokens": True}}, r"max_tokens must be a whole number, not True"),
+        ({"model": {"backend": "onnx"}}, r"\[model\]: backend is 'onnx'; give one of auto, openvino, torch"),
+        ({"model": {"precision": 8}}, r"precision must be text, not 8"),
+        ({"model": {"backend": "torch", "precision": "int8"}}, r"precision int8 needs the openvino backend"),
         ({"model": {"passage_prompt": 3}}, r"passage_prompt must be text, not 3"),
         ({"chunking": {"max_tokens": 3}}, r"^c\.toml \[chunking\]: max_tokens is 3; give"),
         ({"encoding": "nope"}, r"^c\.toml: encoding 'nope' is not known"),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from index import offline_model
+from index import cache, offline_model
 from index.errors import ModelError, StoreError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -146,10 +146,10 @@ def test_a_damaged_folder_is_made_anew_by_two_processes_at_once(tmp_path: Path, 
     shutil.copytree(good, folder)
     weights = folder / "model.safetensors"
     os.truncate(weights, weights.stat().st_size - 1)
-    assert not offline_model.is_whole(folder)
+    assert not cache.is_whole(folder)
     both = [start(tmp_path), start(tmp_path)]
     assert [said_by(process) for process in both] == [["True", str(folder)]] * 2
-    assert offline_model.is_whole(folder)
+    assert cache.is_whole(folder)
     for path in good.rglob("*"):
         assert path.is_dir() or path.read_bytes() == (folder / path.relative_to(good)).read_bytes()
     assert len(list(folder.parent.iterdir())) == 2
@@ -157,9 +157,9 @@ def test_a_damaged_folder_is_made_anew_by_two_processes_at_once(tmp_path: Path, 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"sizes": {"none": 1}}', '{"sizes": {}}', '{"sizes": 3}'])
 def test_a_folder_without_a_good_stamp_is_not_whole(tmp_path: Path, content: str) -> None:
-    assert not offline_model.is_whole(tmp_path)
-    (tmp_path / offline_model.STAMP).write_text(content, "utf-8")
-    assert not offline_model.is_whole(tmp_path)
+    assert not cache.is_whole(tmp_path)
+    (tmp_path / cache.STAMP).write_text(content, "utf-8")
+    assert not cache.is_whole(tmp_path)
 
 
 def test_without_the_wheel_another_model_is_to_be_named(tmp_path: Path) -> None:

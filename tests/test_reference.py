@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from index.encoder import SentenceTransformerEncoder
+from index.encoder import PromptedEncoder
 from index.text import for_model
 
 REFERENCE = Path(__file__).resolve().parent.parent.parent / "shared" / "reference" / "e5-small.jsonl.gz"
@@ -67,7 +67,7 @@ def test_ids_of_our_own_sentences(tokenizer: Any) -> None:
     }
 
 
-def test_vectors_of_our_own_sentences(offline_encoder: SentenceTransformerEncoder) -> None:
+def test_vectors_of_our_own_sentences(offline_encoder: PromptedEncoder) -> None:
     queries = offline_encoder.encode_queries(list(SENTENCES))
     passages = offline_encoder.encode_passages(list(SENTENCES))
     expected = np.array([numbers for _, numbers in SENTENCES.values()])
@@ -98,7 +98,7 @@ def cosines(rows: Any, items: list[dict[str, Any]]) -> Any:
     return (rows * expected).sum(axis=1) / np.linalg.norm(expected, axis=1) / np.linalg.norm(rows, axis=1)
 
 
-def test_vectors_of_the_reference(reference: list[dict[str, Any]], offline_encoder: SentenceTransformerEncoder) -> None:
+def test_vectors_of_the_reference(reference: list[dict[str, Any]], offline_encoder: PromptedEncoder) -> None:
     for prompt, encode in (
         ("query: ", offline_encoder.encode_queries),
         ("passage: ", offline_encoder.encode_passages),

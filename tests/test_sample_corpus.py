@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from index.encoder import SentenceTransformerEncoder
+from index.encoder import PromptedEncoder
 from index.language import detect_language
 from index.sample_corpus import SAMPLES, read_questions
 from search.cli import main
@@ -52,7 +52,7 @@ def test_questions() -> None:
 
 
 @pytest.fixture(scope="module")
-def demo(offline_encoder: SentenceTransformerEncoder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Searcher]:
+def demo(offline_encoder: PromptedEncoder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Searcher]:
     """An index of the samples, made by the command that shows them."""
     out = tmp_path_factory.mktemp("demo") / "index"
     result = CliRunner().invoke(main, ["demo", "--out", str(out)], prog_name="tongues")

@@ -1,0 +1,56 @@
+"""Folders made once from something else and kept: whole or not at all, and by one process at a time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from index.files import new_folder, write_error
+
+STAMP = "manytongues.json"
+"""The file that says what a folder holds, with the sizes of its files: written last."""
+
+
+def make_once(target: Path, make: Callable[[Path], dict[str, Any]]) -> Path:
+    """Return a folder, made first if it is not there or not whole; two processes at once wait for each other.
+
+    Args:
+        target: The folder.
+        make: Fills an empty folder, which takes the target's name when it is complete; returns what to say of it.
+
+    Raises:
+        StoreError: When it cannot be written; what ``make`` raises comes out as it is.
+    """
+    if is_whole(target):
+        return target
+    from filelock import FileLock
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(f"{target.name}.lock")):
+            for left in target.parent.glob(f".new-{target.name}-*"):  # by a process that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            if not is_whole(target):  # another process may have made it while this one waited
+                if target.exists():
+                    shutil.rmtree(target)
+                with new_folder(target) as folder:
+                    facts = make(folder)
+                    files = sorted(path for path in folder.rglob("*") if path.is_file())
+                    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+                    stamp = json.dumps({**facts, "sizes": sizes}, ensure_ascii=False, indent=2)
+                    (folder / STAMP).write_text(stamp + "\n", "utf-8")
+    except OSError as error:
+        raise write_error(error, target) from error
+    return target
+
+
+def is_whole(folder: Path) -> bool:
+    """Tell whether a folder made here holds all its files at their full size."""
+    try:
+        sizes: dict[str, int] = json.loads((folder / STAMP).read_text("utf-8"))["sizes"]
+        return bool(sizes) and all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
