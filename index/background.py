@@ -1,16 +1,12 @@
-"""Work beside the caller's: one call, or the next items of an iterator."""
+"""A call that runs beside its caller."""
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-
-_POLL_SECONDS = 0.1
-"""How long a thread may go on unasked after nobody wants its items any more."""
 
 
 class Background(Generic[T]):
@@ -29,48 +25,14 @@ class Background(Generic[T]):
         except BaseException as error:  # whatever it is, the caller gets it
             self._outcome = error
 
+    def wait(self, seconds: float) -> bool:
+        """Wait for the call to end, but no longer than this; returns whether it has."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
     def result(self) -> T:
         """Wait for the call; return what it returned or raise what it raised."""
         self._thread.join()
         if isinstance(self._outcome, tuple):
             return self._outcome[0]
         raise self._outcome or AssertionError("unreachable")
-
-
-def prefetch(items: Iterable[T], n_ahead: int) -> Iterator[T]:
-    """Yield items in order, the next ones made meanwhile in a thread; what making them raises is raised in its turn.
-
-    Args:
-        items: Read in the thread, and no further once the caller stops.
-        n_ahead: The most items that wait.
-    """
-    waiting: queue.Queue[tuple[T] | BaseException | None] = queue.Queue(n_ahead)
-    stopped = threading.Event()
-
-    def put(item: tuple[T] | BaseException | None) -> None:
-        while not stopped.is_set():
-            try:
-                return waiting.put(item, timeout=_POLL_SECONDS)
-            except queue.Full:
-                continue
-
-    def make() -> None:
-        try:
-            for item in items:
-                put((item,))
-                if stopped.is_set():
-                    return
-            put(None)
-        except BaseException as error:  # whatever it is, the caller gets it
-            put(error)
-
-    thread = threading.Thread(target=make, daemon=True)
-    thread.start()
-    try:
-        while (item := waiting.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item[0]
-    finally:
-        stopped.set()
-        thread.join()

@@ -7,15 +7,17 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from index.chunking import Chunker
+from index.background import Background
 from index.config import BuildSettings
 from index.encoder import Encoder, open_encoder
 from index.errors import InputError, StrictError
 from index.generations import locked, write_generation
-from index.progress import SILENT, Progress
+from index.progress import SILENT, Progress, Silent
 from index.readers.registry import read_file
 from index.readers.sources import find_files
 from index.records import Document, Passage, Rejected
@@ -24,8 +26,14 @@ from index.writer import ChunkedDocument, GenerationWriter
 if TYPE_CHECKING:
     from index.records import Vectors
 
-BATCH_PASSAGES = 256
+BATCH_PASSAGES = 512
 """The most passages embedded and written together; documents are gathered until they hold as many."""
+_TELL_SECONDS = 0.2
+"""How often progress is told while a batch is embedded."""
+
+
+_Batch: TypeAlias = tuple[list[ChunkedDocument], list[Rejected], int]
+"""Chunked documents, what was rejected meanwhile, and the bytes all of it was read from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +203,9 @@ def _index(
     """Chunk, embed and write everything read; returns what was rejected, in order."""
     chunker = Chunker(settings.chunking, encoder.count_tokens, encoder.passage_tokens)
     rejected: list[Rejected] = []
-    for batch, refused, n_bytes in _batches(steps, chunker):
-        refused += _append(writer, batch, n_bytes, encoder, progress)
+    batches = _Ahead(_batches(steps, chunker))
+    for batch, refused, n_bytes in batches:
+        refused += _append(writer, batch, encoder, _Share(progress, n_bytes, batch), batches)
         for item in refused:
             writer.reject(item)
         rejected += refused
@@ -205,26 +214,69 @@ def _index(
 
 
 def _append(
-    writer: GenerationWriter, batch: Sequence[ChunkedDocument], n_bytes: int, encoder: Encoder, progress: Progress
+    writer: GenerationWriter, batch: Sequence[ChunkedDocument], encoder: Encoder, share: _Share, batches: _Ahead
 ) -> list[Rejected]:
-    """Embed and write a batch, a large document in slices, its bytes advancing with them; returns what was refused."""
-    n_passages = sum(len(item.passages) for item in batch)
-    left = n_bytes
+    """Embed and write a batch, a large document in slices; returns what was refused."""
 
     def encode(passages: Sequence[Passage]) -> Vectors:
-        nonlocal left
-        vectors = encoder.encode_passages([f"{p.context}\n{p.text}" if p.context else p.text for p in passages])
-        share = n_bytes * len(passages) // n_passages
-        left -= share
-        progress.advance(share)
+        texts = [f"{p.context}\n{p.text}" if p.context else p.text for p in passages]
+        embedding = Background(lambda: encoder.encode_passages(texts, share))
+        # Read and chunked here, in the caller's own thread: what gives the documents may be bound to it.
+        batches.make_next()
+        while not embedding.wait(_TELL_SECONDS):
+            share.tell()
+        vectors = embedding.result()
+        share.tell()
         return vectors
 
     refused = writer.append(batch, encode, BATCH_PASSAGES)
-    progress.advance(left)  # what repeats is not embedded
+    share.tell(all_done=True)  # what repeats is not embedded
     return refused
 
 
-def _batches(steps: Iterable[_Step], chunker: Chunker) -> Iterator[tuple[list[ChunkedDocument], list[Rejected], int]]:
+class _Ahead:
+    """Batches in order; the next one can be made before it is asked for."""
+
+    def __init__(self, batches: Iterator[_Batch]) -> None:
+        self._batches = batches
+        self._made: list[_Batch] = []
+
+    def make_next(self) -> None:
+        if not self._made:
+            self._made = list(islice(self._batches, 1))
+
+    def __iter__(self) -> Iterator[_Batch]:
+        return self
+
+    def __next__(self) -> _Batch:
+        self.make_next()
+        if not self._made:
+            raise StopIteration
+        return self._made.pop()
+
+
+class _Share(Silent):
+    """Counts the passages of a batch that are embedded, and tells of them as their share of the bytes read."""
+
+    def __init__(self, progress: Progress, n_bytes: int, batch: Sequence[ChunkedDocument]) -> None:
+        self._progress = progress
+        self._n_bytes = n_bytes
+        self._n_passages = sum(len(item.passages) for item in batch)
+        self._n_done = 0
+        self._told = 0
+
+    def advance(self, n: int) -> None:
+        """Count ``n`` more passages; called from the thread that embeds."""
+        self._n_done += n
+
+    def tell(self, *, all_done: bool = False) -> None:
+        """Tell of what was counted since the last time, or of all there is."""
+        n_bytes = self._n_bytes if all_done else self._n_bytes * self._n_done // max(1, self._n_passages)
+        self._progress.advance(n_bytes - self._told)
+        self._told = n_bytes
+
+
+def _batches(steps: Iterable[_Step], chunker: Chunker) -> Iterator[_Batch]:
     """Gather chunked documents, and what was rejected meanwhile, until they hold enough passages to embed."""
     batch: list[ChunkedDocument] = []
     rejected: list[Rejected] = []

@@ -146,13 +146,14 @@ def test_documents_are_read_as_they_come(tmp_path: Path) -> None:
     encoded_before_the_last = []
 
     def made() -> Iterator[Document]:
-        for i in range(builder.BATCH_PASSAGES + 1):
+        for i in range(2 * builder.BATCH_PASSAGES + 1):
             encoded_before_the_last.append(len(toy.encoded))
             yield Document(str(i), "memory", f"text {i}", title="Numbers", lang="en", metadata={"number": i})
 
     report = make_index(tmp_path, made(), toy)
-    assert report.documents == builder.BATCH_PASSAGES + 1
-    assert encoded_before_the_last[-1] == builder.BATCH_PASSAGES
+    assert report.documents == 2 * builder.BATCH_PASSAGES + 1
+    assert encoded_before_the_last[0] == 0
+    assert encoded_before_the_last[-1] >= builder.BATCH_PASSAGES  # the second batch while the last one is read
     assert toy.encoded[0] == "Numbers\ntext 0"  # the model reads the title before the text
     with Store.open(tmp_path) as store:
         (passage,) = store.passages([7])
