@@ -25,8 +25,8 @@ class Background(Generic[T]):
         except BaseException as error:  # whatever it is, the caller gets it
             self._outcome = error
 
-    def wait(self, seconds: float) -> bool:
-        """Wait for the call to end, but no longer than this; returns whether it has."""
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for the call to end, no longer than this if it is given; returns whether it has."""
         self._thread.join(seconds)
         return not self._thread.is_alive()
 

@@ -221,10 +221,15 @@ def _append(
     def encode(passages: Sequence[Passage]) -> Vectors:
         texts = [f"{p.context}\n{p.text}" if p.context else p.text for p in passages]
         embedding = Background(lambda: encoder.encode_passages(texts, share))
-        # Read and chunked here, in the caller's own thread: what gives the documents may be bound to it.
-        batches.make_next()
-        while not embedding.wait(_TELL_SECONDS):
-            share.tell()
+        try:
+            # Read and chunked here, in the caller's own thread: what gives the documents may be bound to it.
+            batches.make_next()
+            while not embedding.wait(_TELL_SECONDS):
+                share.tell()
+        except BaseException:
+            share.is_stopped = True
+            embedding.wait()  # a library that computes while Python ends brings the program down
+            raise
         vectors = embedding.result()
         share.tell()
         return vectors
@@ -264,9 +269,12 @@ class _Share(Silent):
         self._n_passages = sum(len(item.passages) for item in batch)
         self._n_done = 0
         self._told = 0
+        self.is_stopped = False
 
     def advance(self, n: int) -> None:
-        """Count ``n`` more passages; called from the thread that embeds."""
+        """Count ``n`` more passages; called from the thread that embeds, which ends here when it is stopped."""
+        if self.is_stopped:
+            raise InterruptedError("nobody waits for these vectors any more")
         self._n_done += n
 
     def tell(self, *, all_done: bool = False) -> None:

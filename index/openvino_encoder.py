@@ -36,6 +36,8 @@ GRAPH = "encoder.xml"
 TOKENIZER = "tokenizer.json"
 _FEW = 8
 """Up to this many texts are encoded one after another, each by all cores; more of them side by side."""
+_STEP = 16
+"""Texts are padded to multiples of this many tokens: OpenVINO compiles its kernels for every shape it has not met."""
 _SHORT = 4000
 """Characters up to which texts are cut without opening the whole tokenizer."""
 
@@ -160,12 +162,14 @@ class OpenVinoEncoder(PromptedEncoder):
 
         queue.set_callback(finish)
         told = 0
-        for batch in token_batches([len(one) for one in ids], self._settings.batch_tokens):
-            inputs = self._inputs([ids[i] for i in batch])
-            queue.start_async(inputs, (batch, inputs), share_inputs=True)
-            progress.advance(sum(done) - told)
-            told = sum(done)
-        queue.wait_all()
+        try:
+            for batch in token_batches([self._width(len(one)) for one in ids], self._settings.batch_tokens):
+                inputs = self._inputs([ids[i] for i in batch])
+                queue.start_async(inputs, (batch, inputs), share_inputs=True)
+                progress.advance(sum(done) - told)
+                told = sum(done)
+        finally:
+            queue.wait_all()  # they write to the rows
         progress.advance(len(texts) - told)
         return rows
 
@@ -178,8 +182,12 @@ class OpenVinoEncoder(PromptedEncoder):
         return self._many
 
     def _inputs(self, ids: Sequence[Sequence[int]]) -> dict[str, NDArray[np.generic]]:
-        rows, mask = padded(ids, self._pad_id)
+        rows, mask = padded(ids, self._pad_id, self._width(max(map(len, ids))))
         return {"inputs_embeds": self._table.rows(rows), "attention_mask": mask}
+
+    def _width(self, n_tokens: int) -> int:
+        """Return the width that a text of this many tokens is padded to."""
+        return min(-(-n_tokens // _STEP) * _STEP, self._max_tokens)
 
     def _ids(self, texts: Sequence[str], max_tokens: int | None, *, special: bool = True) -> list[list[int]]:
         with self._cutting:  # chunking counts while passages are encoded, and cutting changes the tokenizer's state
@@ -201,12 +209,12 @@ class OpenVinoEncoder(PromptedEncoder):
         return [len(ids) for ids in self._ids(texts, None, special=special)]
 
 
-def padded(ids: Sequence[Sequence[int]], pad_id: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return token ids as rows of one length, shape (n, longest), and a mask of 1 where they are no padding."""
+def padded(ids: Sequence[Sequence[int]], pad_id: int, width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return token ids as rows of one width, shape (n, width), and a mask of 1 where they are no padding."""
     import numpy as np
 
     lengths = np.array([len(one) for one in ids])
-    mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
+    mask = (np.arange(width) < lengths[:, None]).astype(np.int64)
     rows = np.full(mask.shape, pad_id, np.int64)
     rows[mask == 1] = np.concatenate([np.asarray(one, np.int64) for one in ids])
     return rows, mask

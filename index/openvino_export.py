@@ -90,7 +90,8 @@ def _export(model: Any, texts: Sequence[str], precision: Precision, folder: Path
     tokenizer.enable_truncation(facts["max_tokens"])
 
     def inputs(some: Sequence[str]) -> dict[str, NDArray[np.generic]]:
-        ids, mask = padded([encoding.ids for encoding in tokenizer.encode_batch(list(some))], facts["pad_id"])
+        cut = [encoding.ids for encoding in tokenizer.encode_batch(list(some))]
+        ids, mask = padded(cut, facts["pad_id"], max(map(len, cut)))
         return {"inputs_embeds": table.rows(ids), "attention_mask": mask}
 
     graph = _trace(model, weights.shape[1])
