@@ -30,6 +30,8 @@ _SMALL = 4
 """A section of less than 1/4 of a passage's tokens joins its neighbour."""
 _MARGIN = 4
 """Tokens kept free: sentences counted one by one can make a little more when they stand together."""
+_MOST_KNOWN = 20_000
+"""Words and titles whose numbers of tokens are remembered: a language's frequent words are fewer."""
 _LONGEST_HEADING = 100
 _LONGEST_HEADING_WORDS = 14
 _SENTENCE_ENDS = ".!…۔。;,،؛"
@@ -78,6 +80,7 @@ class Chunker:
         """
         self._settings = settings
         self._count = count_tokens
+        self._known: dict[str, int] = {}
         self._budget = max(8, min(settings.max_tokens, model_tokens) - _MARGIN)
 
     def chunk(self, document: Document) -> tuple[list[Passage], list[LeftOut]]:
@@ -107,14 +110,26 @@ class Chunker:
 
     def _shorten(self, context: str) -> tuple[str, int]:
         """Return a title or heading cut to what may stand before a passage, and its number of tokens."""
-        context = " ".join(context.split())[: 2 * _LONGEST_CONTEXT]
-        n = self._count([context])[0] if context else 0
+        context = " ".join(context.split())
         most = max(1, self._budget // _CONTEXT_SHARE)
-        while context and (n > most or len(context) > _LONGEST_CONTEXT):
+        while context:
+            if len(context) <= _LONGEST_CONTEXT:
+                n = self._count_again([context])[0]
+                if n <= most:
+                    return context, n
             cut = context[: min(_LONGEST_CONTEXT, len(context) * 3 // 4)]
             context = cut.rpartition(" ")[0] or cut  # scripts without spaces are cut anywhere
-            n = self._count([context])[0] if context else 0
-        return context, n
+        return "", 0
+
+    def _count_again(self, texts: Sequence[str]) -> list[int]:
+        """Count words or titles, those that came before without the tokenizer."""
+        if len(self._known) > _MOST_KNOWN:
+            self._known.clear()
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        counts = dict(zip(new, self._count(new), strict=True)) if new else {}
+        found = [self._known[text] if text in self._known else counts[text] for text in texts]
+        self._known.update((text, n) for text, n in counts.items() if len(text) <= _LONGEST_CONTEXT)
+        return found
 
     def _counted(
         self, document: Document, units: Iterable[tuple[int, _Unit]], budget: int
@@ -137,7 +152,7 @@ class Chunker:
     def _cut(self, text: str, start: int, end: int, budget: int) -> Iterator[tuple[int, int, int]]:
         """Cut a span at white space, or inside a word between graphemes, into parts of at most ``budget`` tokens."""
         pieces = [(start + m.start(), start + m.end()) for m in re.finditer(r"\S+", text[start:end])]
-        counts = self._count([text[a:b] for a, b in pieces])
+        counts = self._count_again([text[a:b] for a, b in pieces])
         part: tuple[int, int, int] | None = None
         for (a, b), n in zip(pieces, counts, strict=True):
             if part and part[2] + n <= budget:
@@ -229,7 +244,7 @@ def _only_headings(group: Sequence[_Section]) -> bool:
 def _units(document: Document, left_out: Sequence[LeftOut], doc_lang: str) -> Iterator[tuple[int, _Unit]]:
     """Yield the headings and sentences of a document with the number of their block; lines left out end a block."""
     block = 0
-    doc_script = main_script(document.text)
+    doc_script = "" if document.lang else main_script(document.text)
     for paragraph in _paragraphs(document.text, left_out):
         if paragraph is None:
             block += 1
@@ -258,12 +273,15 @@ def _by_language(
     langs = []
     for line in paragraph:
         own_script = main_script(line.text)
-        is_long = sum(char.isalpha() for char in line.text[: 4 * _MIN_LETTERS]) >= _MIN_LETTERS
-        if own_script and (is_long or own_script != script):
+        if own_script and (own_script != script or _is_long(line.text)):
             lang, script = detect_language(line.text, expected=(doc_lang,)), own_script
         langs.append(lang)
     numbered = groupby(range(len(paragraph)), key=lambda i: langs[i])
     yield from ((lang, [paragraph[i] for i in numbers]) for lang, numbers in numbered)
+
+
+def _is_long(line: str) -> bool:
+    return len(line) >= _MIN_LETTERS and sum(map(str.isalpha, line[: 4 * _MIN_LETTERS])) >= _MIN_LETTERS
 
 
 def _paragraphs(text: str, left_out: Sequence[LeftOut]) -> Iterator[list[Line] | None]:

@@ -7,10 +7,11 @@ Measured on the sentences and questions this project serves (Telugu, Persian, Li
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
+from index.language_model import rank
 from index.records import UNKNOWN_LANG
 
 _SCRIPT_DECIDES = {
@@ -120,6 +121,28 @@ _LATIN_WEIGHT = 0.5
 """Names and terms stand in Latin letters in texts of every script; the reverse is rare."""
 _FEWEST = 3
 """Letters below which one language of a script cannot be told from another."""
+_KEPT = 16
+"""Texts remembered: a paragraph that is all of its document is asked about twice, its script more often."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What the beginning of a text is made of."""
+
+    text: str
+    chars: Mapping[str, int]
+    """How often each character stands in it."""
+    scripts: Mapping[str, int]
+    """How many letters of each script stand in it."""
+
+    @property
+    def n_letters(self) -> int:
+        return sum(self.scripts.values())
+
+    @property
+    def main_script(self) -> str:
+        weights = {name: n * (_LATIN_WEIGHT if name == "LATIN" else 1) for name, n in self.scripts.items()}
+        return max(weights, key=lambda name: (weights[name], name), default="")
 
 
 def detect_language(text: str, expected: Iterable[str] = ()) -> str:
@@ -129,28 +152,38 @@ def detect_language(text: str, expected: Iterable[str] = ()) -> str:
         text: Any text.
         expected: Languages that are likelier than others here: those of the document, of the index.
     """
-    script = main_script(text)
-    n_letters = sum(_script_of(char) != "" for char in text[:_READ])
+    reading = _read(text)
+    script, n_letters = reading.main_script, reading.n_letters
     if n_letters < 2:
         return UNKNOWN_LANG
     if script in _SCRIPT_DECIDES:
         return _SCRIPT_DECIDES[script]
-    if script == "ARABIC" and _has_many(text[:_READ], _URDU_LETTERS, n_letters):
+    if script == "ARABIC" and sum(reading.chars.get(char, 0) for char in _URDU_LETTERS) * _TELLING >= n_letters:
         return "ur"
     if (script != "LATIN" and script not in _BY_SCRIPT) or (n_letters < _FEWEST and script != "CJK"):
         return UNKNOWN_LANG
-    return _guess(text[:_READ], script, n_letters, frozenset(expected))
+    return _likeliest(_scores(reading.text, script), script, n_letters, frozenset(expected))
 
 
 def main_script(text: str) -> str:
     """Return the script that a text is in, "" when it has no letters; Latin terms in other scripts count half."""
-    scripts = Counter(map(_script_of, text[:_READ]))
-    del scripts[""]
-    return max(scripts, key=lambda name: (scripts[name] * (_LATIN_WEIGHT if name == "LATIN" else 1), name), default="")
+    return _read(text).main_script
 
 
-def _has_many(text: str, wanted: frozenset[str], n_letters: int) -> bool:
-    return sum(char in wanted for char in text) * _TELLING >= n_letters
+def _read(text: str) -> _Reading:
+    return _read_stripped(text[:_READ].strip())
+
+
+@lru_cache(maxsize=_KEPT)
+def _read_stripped(text: str) -> _Reading:
+    # A text has few different characters, and counting one in a string is quick: no step for every letter.
+    chars = {char: text.count(char) for char in set(text)}
+    scripts: dict[str, int] = {}
+    for char, n in chars.items():
+        script = _script_of(char)
+        if script:
+            scripts[script] = scripts.get(script, 0) + n
+    return _Reading(text, chars, scripts)
 
 
 @lru_cache(maxsize=8192)
@@ -164,25 +197,38 @@ def _script_of(char: str) -> str:
     return "" if script in ("COMBINING", "MODIFIER", "VARIATION") else script
 
 
-def _guess(text: str, script: str, n_letters: int, expected: frozenset[str]) -> str:
-    import py3langid
-
-    known = _BY_SCRIPT.get(script)
-    # Words of other scripts would only lead astray; Japanese is written in several.
-    kept = text if script == "CJK" else "".join(c if _script_of(c) in ("", script) else " " for c in text)
+@lru_cache(maxsize=_KEPT)
+def _scores(text: str, script: str) -> Mapping[str, float]:
+    """Return the natural logarithm of the likelihood of each language that a text in this script may be in."""
+    reading = _read_stripped(text)
+    kept = text
+    if script != "CJK":  # Japanese is written in several scripts; elsewhere words of others would only lead astray
+        for char in reading.chars:
+            if _script_of(char) not in ("", script):
+                kept = kept.replace(char, " ")
     kept = unicodedata.normalize("NFKC", kept)
     lower = kept.lower()
-    scores: dict[str, float] = {}
-    for lang, score in py3langid.rank(" ".join(kept.split())):
-        in_script = lang in known if known else lang not in _NOT_LATIN
-        if not in_script or (lang in _LACKS and _has_many(lower, _LACKS[lang], n_letters)):
+    n_letters = reading.n_letters
+    known = _BY_SCRIPT.get(script)
+    scores = {}
+    for lang, score in rank(" ".join(kept.split())):
+        if lang not in known if known else lang in _NOT_LATIN:
             continue
+        if lang in _LACKS and sum(map(lower.count, _LACKS[lang])) * _TELLING >= n_letters:
+            continue
+        scores[lang] = score
+    return scores
+
+
+def _likeliest(scores: Mapping[str, float], script: str, n_letters: int, expected: frozenset[str]) -> str:
+    likely = scores.keys() & expected
+    if likely and n_letters < _ONE_WORD:
+        scores = {lang: scores[lang] for lang in likely}
+    weighed = {}
+    for lang, score in scores.items():
         if lang in expected:
             score += _PREFERENCE * (1 + _FEW_LETTERS / n_letters)
         elif script == "LATIN" and lang not in _WIDESPREAD:
             score -= _RARE
-        scores[lang] = score
-    likely = scores.keys() & expected
-    if likely and n_letters < _ONE_WORD:
-        scores = {lang: scores[lang] for lang in likely}
-    return max(scores, key=lambda lang: (scores[lang], lang), default=UNKNOWN_LANG)
+        weighed[lang] = score
+    return max(weighed, key=lambda lang: (weighed[lang], lang), default=UNKNOWN_LANG)

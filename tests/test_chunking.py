@@ -136,6 +136,21 @@ def test_a_small_model_and_a_long_title(count: CountTokens) -> None:
     }
 
 
+def test_titles_and_words_of_long_sentences_are_counted_once() -> None:
+    counted: list[str] = []
+
+    def count(parts: Sequence[str]) -> list[int]:
+        counted.extend(parts)
+        return WORDS(parts)
+
+    chunker = Chunker(ChunkSettings(16, 0), count, 512)
+    document = Document("d", "s", " ".join(["vienas", "du", "trys"] * 9), title="Skaičiai")
+    first = chunker.chunk(document)
+    assert sorted(counted) == sorted(["Skaičiai", document.text, "vienas", "du", "trys"])
+    assert chunker.chunk(document) == first == Chunker(ChunkSettings(16, 0), WORDS, 512).chunk(document)
+    assert counted[5:] == [document.text]
+
+
 def test_a_title_without_spaces_is_cut_rather_than_lost() -> None:
     (passage,) = chunk("正文在这里。", 32, count=count_letters, title="图书馆" * 10)
     assert passage.context.startswith("图书馆")

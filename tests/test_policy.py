@@ -35,7 +35,7 @@ HOMES = {
     "faiss": {"index/vectors.py"},
     "huggingface_hub": {"index/models.py"},
     "platformdirs": {"index/files.py"},
-    "py3langid": {"index/language.py"},
+    "py3langid": {"index/language_model.py"},
     "sentence_transformers": {"index/encoder.py"},
     "sentencex": {"index/sentences.py"},
     "sqlite3": {"index/store.py", "index/writer.py"},
@@ -65,7 +65,7 @@ def name_of(path: Path) -> str:
     "code",
     [
         "import search, search.cli, search.render, search.model_list",
-        "import index, index.store, index.generations, index.vectors, index.encoder, index.language",
+        "import index, index.store, index.generations, index.vectors, index.encoder, index.language_model",
         "import sys; sys.argv = ['tongues', '--help']; from search.cli import main; main(standalone_mode=False)",
         "import sys; sys.argv = ['tongues', 'models']; from search.cli import main; main(standalone_mode=False)",
     ],
