@@ -32,7 +32,7 @@ import click
 
 from index.config import BuildSettings, from_mapping
 from index.errors import SettingsError
-from search.cli import build_and_report
+from search.cli_build import build_and_report
 from search.terminal import plain_errors
 
 

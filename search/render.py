@@ -18,6 +18,11 @@ _STEERING = re.compile("[\u2028-\u202e\u2066-\u2069\x00-\x1f\x7f-\x9f]")
 _LONGEST_TITLE = 80
 
 
+def render_answer(query: str, lang: str, hits: Sequence[Hit], *, width: int, grouped: bool) -> list[str]:
+    """Return the lines that show a question, the language it seems to be in, and its hits."""
+    return [f"{lang}  {isolate(snippet(query, 2 * width))}", *render_hits(hits, width=width, grouped=grouped)]
+
+
 def isolate(text: str) -> str:
     """Wrap a text that runs from right to left so that it does not scramble the rest of the line."""
     shown = printable(text)

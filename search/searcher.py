@@ -136,7 +136,7 @@ class Searcher:
         for name, value in (("k", k), ("per_language", per_language)):
             if value is not None and value < 1:
                 raise QueryError(f"{name} is {value}; ask for at least 1 passage.")
-        langs = self._check_langs(lang)
+        langs = self.check_langs(lang) if lang is not None else []
         hits: list[list[Hit]] = []
         for at in range(0, len(queries), _QUERY_BATCH):
             part = queries[at : at + _QUERY_BATCH]
@@ -151,25 +151,26 @@ class Searcher:
         """Return the language a query seems to be in; English and the index's languages are likelier than others."""
         return detect_language(query, expected={"en", *self.languages})
 
-    def unread_tokens(self, query: str) -> int:
-        """Return how many tokens at a query's end are more than the model reads; 0 for any ordinary query."""
-        return max(0, self._encoder.count_tokens([query])[0] - self._encoder.query_tokens)
+    def check_langs(self, lang: str | Sequence[str]) -> list[str]:
+        """Return the languages meant, as the index writes them: a tag in any case, a language with its regions.
 
-    def _check_langs(self, lang: str | Sequence[str] | None) -> list[str]:
-        """Return the languages asked for, as the index writes them; empty for all."""
-        if lang is None:
-            return []
+        Raises:
+            QueryError: When none is named, or one of them is not in the index.
+        """
         wanted = [part.strip() for part in (lang.split(",") if isinstance(lang, str) else lang)]
         if not any(wanted):
             raise QueryError(f"no language is named; the index holds {', '.join(self.languages)}.")
         found = set()
         for one in wanted:
-            # The case of a tag is custom (pt-BR, pt-br), and a language includes its regions.
             matching = {tag for tag in self.languages if f"{tag.lower()}-".startswith(f"{one.lower()}-")}
             if not matching:
                 raise QueryError(f"the index holds no passage in {one!r}; it holds {', '.join(self.languages)}.")
             found |= matching
         return [tag for tag in self.languages if tag in found]
+
+    def unread_tokens(self, query: str) -> int:
+        """Return how many tokens at a query's end are more than the model reads; 0 for any ordinary query."""
+        return max(0, self._encoder.count_tokens([query])[0] - self._encoder.query_tokens)
 
     def _rows_of(self, langs: Sequence[str]) -> NDArray[np.bool_]:
         """Return which rows are of these languages, shape (n_passages,)."""

@@ -22,7 +22,9 @@ MODULES = sorted(path for name in ("index", "search", "scripts") for path in (RO
 HEAVY = [
     "charset_normalizer",
     "faiss",
+    "nncf",
     "numpy",
+    "openvino",
     "py3langid",
     "sentence_transformers",
     "tokenizers",
@@ -31,18 +33,20 @@ HEAVY = [
 ]
 HOMES = {
     "charset_normalizer": {"index/readers/legacy.py"},
-    "click": {"search/cli.py"},
-    "faiss": {"index/vectors.py"},
+    "click": {"search/cli.py", "search/cli_ask.py", "search/cli_build.py", "search/cli_options.py"},
+    "faiss": {"index/flat_index.py", "index/pq_index.py", "index/vector_index.py"},
     "huggingface_hub": {"index/models.py"},
+    "nncf": {"index/openvino_export.py"},
+    "openvino": {"index/openvino_encoder.py"},
     "platformdirs": {"index/files.py"},
     "py3langid": {"index/language_model.py"},
-    "sentence_transformers": {"index/encoder.py"},
+    "sentence_transformers": {"index/torch_encoder.py"},
     "sentencex": {"index/sentences.py"},
     "sqlite3": {"index/store.py", "index/writer.py"},
-    "tokenizers": {"index/offline_model.py"},
-    "torch": {"index/encoder.py"},
+    "tokenizers": {"index/offline_model.py", "index/openvino_encoder.py", "index/unigram.py"},
+    "torch": {"index/openvino_export.py", "index/torch_encoder.py"},
     "tqdm": {"search/terminal.py"},
-    "transformers": {"index/encoder.py"},
+    "transformers": {"index/torch_encoder.py"},
 }
 
 

@@ -1,0 +1,135 @@
+"""``tongues search`` and ``tongues shell``: questions in, passages out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from search.cli_options import F, backend_options, index_option, quiet_option
+from search.render import render_answer
+from search.terminal import progress_for
+
+if TYPE_CHECKING:
+    from search.searcher import Searcher
+
+
+def ask_options(command: F) -> F:
+    """Add the options that say what is searched, and by which model."""
+    for option in (
+        quiet_option,
+        backend_options,
+        click.option("--model", default=None, help="The index's model: its folder now, or its hub id to fetch it."),
+        click.option(
+            "--per-language", type=click.IntRange(1), default=None, metavar="N", help="The N best of each language."
+        ),
+        click.option("--lang", default=None, metavar="LANGS", help="Only these languages, for example te,fa."),
+        click.option("-k", "k", type=click.IntRange(1), default=10, show_default=True, help="How many passages."),
+        index_option,
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("query", metavar="QUERY")
+@ask_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def search(
+    query: str,
+    directory: str,
+    k: int,
+    lang: str | None,
+    per_language: int | None,
+    as_json: bool,
+    model: str | None,
+    backend: str,
+    threads: int,
+    quiet: bool,
+) -> None:
+    """Find the passages closest to QUERY, in all languages. "-" reads one query a line from standard input.
+
+    JSON keys: query, rank, score, lang, source, doc_id, title, passage_id, start, end, text, metadata, also_in,
+    n_places. start and end count characters of the document's text as read; also_in lists the first 20 other places of
+    the very same passage, n_places counts them all and this one.
+
+    \b
+    tongues search --index my-index "How do companies keep customers satisfied?"
+    tongues search --index my-index --lang te,fa --json "کیفیت خدمات"
+    tongues search --index my-index --per-language 3 - < questions.txt
+    """
+    _check_k(per_language)
+    if query != "-" and not query.strip():
+        raise click.UsageError("the query is empty; ask with at least one word.")
+    from search.searcher import Searcher
+
+    with Searcher.open(
+        directory, model=model, backend=backend, threads=threads, progress=progress_for(quiet)
+    ) as searcher:
+        # A question from a pipe is answered at once, so that another program may ask and wait.
+        for line in sys.stdin if query == "-" else [query]:
+            asked = line.strip()
+            if not asked:
+                continue
+            _notice_length(searcher, asked, quiet)
+            hits = searcher.search(asked, k, lang=lang, per_language=per_language)
+            if as_json:
+                for hit in hits:
+                    click.echo(json.dumps(hit.to_dict(), ensure_ascii=False))
+            else:
+                width = shutil.get_terminal_size((100, 24)).columns
+                seen = searcher.detect_language(asked)
+                for shown in render_answer(asked, seen, hits, width=width, grouped=per_language is not None):
+                    click.echo(shown)
+                click.echo()
+            sys.stdout.flush()
+
+
+@click.command()
+@ask_options
+def shell(
+    directory: str,
+    k: int,
+    lang: str | None,
+    per_language: int | None,
+    model: str | None,
+    backend: str,
+    threads: int,
+    quiet: bool,
+) -> None:
+    """Ask one question after another; index and model stay loaded, so each takes milliseconds.
+
+    Lines are edited and remembered as in other shells; ":help" lists what can be changed on the way.
+
+    \b
+    tongues shell --index my-index
+    tongues shell --index my-index --per-language 2
+    """
+    _check_k(per_language)
+    from search.searcher import Searcher
+    from search.shell import Shell, read_lines
+
+    with Searcher.open(
+        directory, model=model, backend=backend, threads=threads, progress=progress_for(quiet)
+    ) as searcher:
+        if lang is not None:
+            searcher.check_langs(lang)
+        if not quiet and sys.stdin.isatty():
+            click.echo(f"{directory}: {searcher.manifest.counts.passages:,} passages. :help, or a question", err=True)
+        Shell(searcher, k, lang, per_language).run(read_lines())
+
+
+def _check_k(per_language: int | None) -> None:
+    source = click.get_current_context().get_parameter_source("k")
+    if per_language is not None and source is ParameterSource.COMMANDLINE:
+        raise click.UsageError("-k is not used with --per-language; drop one.")
+
+
+def _notice_length(searcher: Searcher, query: str, quiet: bool) -> None:
+    unread = searcher.unread_tokens(query)
+    if unread and not quiet:
+        click.echo(f"Notice: the query is {unread} tokens longer than the model reads; its end is not used.", err=True)

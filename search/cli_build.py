@@ -1,0 +1,120 @@
+"""``tongues build``: options to settings, and what came of it told on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from index.config import OFFLINE_MODEL, BuildSettings, ChunkSettings, FieldNames, ModelSettings, Precision
+from index.errors import StrictError
+from search.cli_options import backend_options, quiet_option
+from search.terminal import progress_for
+
+if TYPE_CHECKING:
+    from index.builder import BuildReport
+    from index.records import Rejected
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--out", required=True, metavar="DIR", help="The index directory: new, empty, or an index to replace.")
+@click.option("--model", default=OFFLINE_MODEL, show_default=True, help="A model: see `tongues models`.")
+@click.option("--query-prompt", default=None, help="Put before every query.  [default: the model's own]")
+@click.option("--passage-prompt", default=None, help="Put before every passage.  [default: the model's own]")
+@click.option("--max-tokens", type=int, default=None, help="The most tokens of a passage.")
+@click.option("--overlap", type=int, default=None, help="Sentences that a passage shares with the one before.")
+@click.option("--text-field", default="text", show_default=True, help="Field of JSON Lines and tables with the text.")
+@click.option("--id-field", default="", help="Field with the id.  [default: _id, id or doc_id]")
+@click.option("--title-field", default="title", show_default=True, help="Field with the title.")
+@click.option("--lang-field", default="lang", show_default=True, help="Field with the language.")
+@click.option("--encoding", default="", help="Encoding of the files.  [default: detected file by file]")
+@click.option(
+    "--precision",
+    type=click.Choice([str(precision) for precision in Precision]),
+    default=str(Precision.AUTO),
+    show_default=True,
+    help="Number format: int8 unless torch computes.",
+)
+@backend_options
+@click.option(
+    "--strict", is_flag=True, help="Keep the old index, and exit with status 1, when anything could not be read."
+)
+@quiet_option
+def build(paths: Sequence[str], out: str, strict: bool, quiet: bool, **options: Any) -> None:
+    """Build an index of files and folders.
+
+    Reads .txt, .md, .jsonl, .csv and .tsv. Folders are walked; a pattern such as 'docs/**/*.md' may be quoted.
+    An index in --out stays in use until the new one is complete.
+
+    \b
+    tongues build reports/ letters.jsonl --out my-index
+    tongues build corpus.csv --text-field body --id-field number --out my-index
+    """
+    build_and_report(paths, out, _settings(options), strict=strict, quiet=quiet)
+
+
+def build_and_report(sources: Sequence[str], out: str, settings: BuildSettings, *, strict: bool, quiet: bool) -> None:
+    """Build an index and tell on standard error what came of it.
+
+    Raises:
+        TonguesError: As ``index.build``.
+    """
+    from index.builder import build as build_index
+
+    try:
+        report = build_index(sources, out, settings=settings, strict=strict, progress=progress_for(quiet))
+    except StrictError as error:
+        _show_rejected(error.rejected)
+        raise
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"The index in {out} is as it was.") from None
+    _show_rejected(report.rejected)
+    if not quiet:
+        _show_report(report)
+
+
+def _settings(options: dict[str, Any]) -> BuildSettings:
+    chunking = {"max_tokens": options["max_tokens"], "overlap_sentences": options["overlap"]}
+    return BuildSettings(
+        model=ModelSettings(
+            name=options["model"],
+            query_prompt=options["query_prompt"],
+            passage_prompt=options["passage_prompt"],
+            backend=options["backend"],
+            precision=options["precision"],
+            threads=options["threads"],
+        ),
+        chunking=ChunkSettings(**{name: value for name, value in chunking.items() if value is not None}),
+        fields=FieldNames(
+            text=options["text_field"],
+            id=options["id_field"],
+            title=options["title_field"],
+            lang=options["lang_field"],
+        ),
+        encoding=options["encoding"],
+    )
+
+
+def _show_rejected(rejected: Sequence[Rejected]) -> None:
+    from search.render import printable
+
+    shown = 20
+    for one in rejected[:shown]:
+        click.echo(printable(f"{'passed over' if one.passed_over else 'not read'}: {one}"), err=True)
+    if len(rejected) > shown:
+        click.echo(f"not read: {len(rejected) - shown:,} more; see `tongues info --rejected`", err=True)
+
+
+def _show_report(report: BuildReport) -> None:
+    languages = ", ".join(f"{lang} {n:,}" for lang, n in report.languages.items())
+    parts = [
+        f"{report.out}: {report.documents:,} documents, {report.passages:,} passages ({languages})",
+        f"in {report.seconds:.0f} s",
+    ]
+    left_out = sum(report.left_out.values())
+    parts += [f"{left_out:,} lines left out"] if left_out else []
+    parts += [f"{report.duplicates:,} repeated passages"] if report.duplicates else []
+    parts += [f"{len(report.rejected):,} not read"] if report.rejected else []
+    click.echo(", ".join(parts) + ".", err=True)
