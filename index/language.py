@@ -207,28 +207,24 @@ def _scores(text: str, script: str) -> Mapping[str, float]:
             if _script_of(char) not in ("", script):
                 kept = kept.replace(char, " ")
     kept = unicodedata.normalize("NFKC", kept)
-    lower = kept.lower()
-    n_letters = reading.n_letters
     known = _BY_SCRIPT.get(script)
-    scores = {}
-    for lang, score in rank(" ".join(kept.split())):
-        if lang not in known if known else lang in _NOT_LATIN:
-            continue
-        if lang in _LACKS and sum(map(lower.count, _LACKS[lang])) * _TELLING >= n_letters:
-            continue
-        scores[lang] = score
+    ranked = rank(" ".join(kept.split()))
+    scores = {lang: score for lang, score in ranked if (lang in known if known else lang not in _NOT_LATIN)}
+    lower = kept.lower()
+    for lang in scores.keys() & _LACKS.keys():
+        if sum(map(lower.count, _LACKS[lang])) * _TELLING >= reading.n_letters:
+            del scores[lang]
     return scores
 
 
 def _likeliest(scores: Mapping[str, float], script: str, n_letters: int, expected: frozenset[str]) -> str:
-    likely = scores.keys() & expected
+    likely = {lang: scores[lang] + _PREFERENCE * (1 + _FEW_LETTERS / n_letters) for lang in scores.keys() & expected}
     if likely and n_letters < _ONE_WORD:
-        scores = {lang: scores[lang] for lang in likely}
-    weighed = {}
-    for lang, score in scores.items():
-        if lang in expected:
-            score += _PREFERENCE * (1 + _FEW_LETTERS / n_letters)
-        elif script == "LATIN" and lang not in _WIDESPREAD:
-            score -= _RARE
-        weighed[lang] = score
-    return max(weighed, key=lambda lang: (weighed[lang], lang), default=UNKNOWN_LANG)
+        weighed = likely
+    elif script == "LATIN":
+        others = {lang: score if lang in _WIDESPREAD else score - _RARE for lang, score in scores.items()}
+        weighed = others | likely
+    else:
+        weighed = {**scores, **likely}
+    best = max(weighed.values(), default=0.0)
+    return max((lang for lang, score in weighed.items() if score == best), default=UNKNOWN_LANG)
