@@ -59,7 +59,7 @@ class Manifest:
         languages: Position in this list = the code in the file of languages.
         counts: What the build found.
         files: Every other file of the generation.
-        kind: The kind of vector index.
+        kind: The kind of vector index: "flat", or "pq" for a large one.
         metric: What the scores are.
         format_version: Version of the directory's form.
     """

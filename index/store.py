@@ -6,7 +6,7 @@ DIR/generations/NAME/
     passages.sqlite             documents, passages, which passage stands where
     vectors.npy                 one unit vector a passage, float32
     langs.npy                   one language code a passage, uint16
-    index.faiss                 the vector index
+    index.faiss                 the vector index, of the kind that the manifest names
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from index.errors import IndexDamagedError, NoIndexError, StoreError
+from index.kinds import open_vector_index
 from index.manifest import FileRecord, Manifest, read_manifest, record_file
-from index.vectors import FlatIndex, open_array, open_vectors
+from index.vectors import open_array, open_vectors
 
 if TYPE_CHECKING:
     from index.records import LangCodes, Vectors
+    from index.vector_index import VectorIndex
 
 CURRENT = "CURRENT"
 GENERATIONS = "generations"
@@ -125,19 +127,14 @@ class Store:
         """Return the unit vectors, mapped into memory, shape (n_passages, dim)."""
         return open_vectors(self.folder / VECTORS, self.n_passages, self.manifest.encoder.dim)
 
-    def vector_index(self) -> FlatIndex:
+    def vector_index(self) -> VectorIndex:
         """Open the vector index.
 
         Raises:
+            IndexFormatError: When it is of a kind that this version does not know.
             IndexDamagedError: When it cannot be read or does not fit the manifest.
         """
-        index = FlatIndex.open(self.folder / FAISS)
-        if (index.n_rows, index.dim) != (self.n_passages, self.manifest.encoder.dim):
-            raise IndexDamagedError(
-                f"{self.folder / FAISS}: holds {index.n_rows} vectors of {index.dim} numbers, not {self.n_passages} "
-                f"of {self.manifest.encoder.dim}. Build the index again."
-            )
-        return index
+        return open_vector_index(self.manifest.kind, self.folder / FAISS, self.vectors())
 
     def passages(self, rows: Sequence[int]) -> list[StoredPassage]:
         """Return the passages of rows, in the order given.

@@ -1,23 +1,18 @@
-"""Vectors: their normalisation, their file, and the index that finds the nearest. The one home of FAISS."""
+"""Vectors: their normalisation, their file, and what every holder of vectors may rely on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from index.errors import IndexDamagedError, ModelError
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    import numpy as np
     from numpy.typing import NDArray
 
-    from index.records import Rows, Scores, Vectors
-
-_BLOCK = 65_536
-"""Rows handled at a time, so that memory does not grow with the index."""
+    from index.records import Vectors
 
 
 def unit_rows(raw: NDArray[Any]) -> Vectors:
@@ -120,135 +115,3 @@ def check_vectors(rows: Any, dim: int) -> Vectors:
     if not np.isfinite(checked).all():
         raise ValueError("vectors hold values that are not finite")
     return checked
-
-
-class VectorIndex(Protocol):
-    """Finds the rows nearest to query vectors by inner product."""
-
-    n_rows: int
-
-    def search(self, queries: Vectors, k: int, among: NDArray[np.bool_] | None = None) -> list[tuple[Rows, Scores]]:
-        """Return for each query its ``k`` best rows and scores: scores down, equal scores by row.
-
-        Args:
-            queries: Shape (n, dim), unit rows.
-            k: How many; fewer come back when fewer rows exist.
-            among: Shape (n_rows,): the rows that may be found; all when None.
-        """
-
-
-class FlatIndex:
-    """Exact search over all rows by FAISS."""
-
-    def __init__(self, faiss_index: Any) -> None:
-        self._index = faiss_index
-        self.n_rows = int(faiss_index.ntotal)
-        self.dim = int(faiss_index.d)
-        # Twice what float32 can be wrong by in the inner product of two unit vectors, in whatever order it is added up.
-        # Source: Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1.
-        self._rounding = 2 * (self.dim + 2) * 2.0**-24
-
-    @classmethod
-    def build(cls, vectors: Vectors) -> FlatIndex:
-        """Make an index of the rows, shape (n, dim)."""
-        import faiss
-        import numpy as np
-
-        index = faiss.IndexFlatIP(vectors.shape[1])
-        for at in range(0, len(vectors), _BLOCK):
-            check_vectors(vectors[at : at + _BLOCK], index.d)
-        index.add(np.ascontiguousarray(vectors, np.float32))  # at once: FAISS copies what it has whenever it grows
-        return cls(index)
-
-    @classmethod
-    def open(cls, path: Path) -> FlatIndex:
-        """Open an index file, mapped into memory.
-
-        Raises:
-            IndexDamagedError: When FAISS cannot read it, or it is of another kind.
-        """
-        import faiss
-
-        # IO_FLAG_MMAP, all that versions before 1.11 have, reads a flat index into memory of its own.
-        mapped = getattr(faiss, "IO_FLAG_MMAP_IFC", faiss.IO_FLAG_MMAP)
-        try:
-            index = faiss.read_index(str(path), mapped | faiss.IO_FLAG_READ_ONLY)
-        except (RuntimeError, MemoryError) as error:  # a damaged length asks for more memory than there is
-            raise IndexDamagedError(
-                f"{path}: FAISS cannot read it ({_reason(error)}). Build the index again."
-            ) from error
-        if not isinstance(index, faiss.IndexFlat) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
-            raise IndexDamagedError(f"{path}: not a flat index of inner products. Build the index again.")
-        return cls(index)
-
-    def save(self, path: Path) -> None:
-        """Write the index to a file.
-
-        Raises:
-            OSError: When it cannot be written whole.
-        """
-        import faiss
-
-        try:
-            # Not by name: FAISS passes over a disk that is full when it closes its file.
-            with path.open("wb") as file:
-                faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write))
-        except RuntimeError as error:  # FAISS wraps what the file raised
-            raise OSError(f"FAISS could not write it: {_reason(error)}") from error
-
-    def search(self, queries: Vectors, k: int, among: NDArray[np.bool_] | None = None) -> list[tuple[Rows, Scores]]:
-        """Return for each query its ``k`` best rows and scores: scores down, equal scores by row."""
-        import numpy as np
-
-        queries = check_vectors(queries, self.dim)
-        if among is not None and (among.shape != (self.n_rows,) or among.dtype != np.bool_):
-            raise ValueError(f"a filter of {among.shape} {among.dtype} given where ({self.n_rows},) bool is needed")
-        available = self.n_rows if among is None else int(np.count_nonzero(among))
-        k = min(k, available)
-        if k <= 0:
-            return [(np.empty(0, np.int64), np.empty(0, np.float32)) for _ in queries]
-        params, kept = self._selector(among)
-        found: list[tuple[Rows, Scores] | None] = [None] * len(queries)
-        pending: Sequence[int] = range(len(queries))
-        n = min(k + k // 8 + 8, available)
-        while pending:
-            scores, rows = self._index.search(queries[list(pending)], n, params=params)
-            unsure = []
-            for i, row, score in zip(pending, rows, scores, strict=True):
-                # FAISS adds up in another order for one query, for many and for a filter, and promises no order among
-                # equal scores: k is cut only where the scores differ by more than any order of adding up can make.
-                if n < available and float(score[k - 1]) - float(score[n - 1]) <= self._rounding:
-                    unsure.append(i)
-                else:
-                    found[i] = self._best(queries[i], row, k)
-            pending, n = unsure, min(4 * n, available)
-        del kept
-        return [pair for pair in found if pair is not None]
-
-    def _best(self, query: Vectors, rows: Rows, k: int) -> tuple[Rows, Scores]:
-        """Return the best of the rows FAISS found, scored so that equal vectors have equal scores however asked."""
-        import numpy as np
-
-        rows = rows[rows >= 0]  # FAISS fills up with row -1 where it found fewer
-        with np.errstate(over="ignore", invalid="ignore"):  # a damaged file may hold any number
-            products = np.multiply(self._index.reconstruct_batch(rows), query, dtype=np.float64)
-            scores = products.sum(axis=1).astype(np.float32)
-        order = np.lexsort((rows, -scores))[:k]
-        return rows[order], scores[order]
-
-    def _selector(self, among: NDArray[np.bool_] | None) -> tuple[Any, Any]:
-        """Return FAISS's parameters for a filter, and what must live as long as they do."""
-        import faiss
-        import numpy as np
-
-        if among is None:
-            return None, None
-        bits = np.packbits(among, bitorder="little")
-        selector = faiss.IDSelectorBitmap(bits)
-        return faiss.SearchParameters(sel=selector), (bits, selector)
-
-
-def _reason(error: BaseException) -> str:
-    """Return the last line of a C++ error, without the place in FAISS's source."""
-    lines = str(error).strip().splitlines() or ["no reason given"]
-    return lines[-1].rpartition(": Error: ")[2]

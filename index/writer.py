@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from index.encoder import Fingerprint
 from index.errors import InputError, StoreError
 from index.files import write_error
+from index.kinds import build_vector_index, suited_kind
 from index.manifest import MANIFEST, Counts, Manifest, record_file
 from index.records import Document, LeftOut, Passage, Rejected
 from index.store import DATABASE, FAISS, FILES, LANGS, VECTORS
-from index.vectors import FlatIndex, VectorFile, open_vectors
+from index.vectors import VectorFile, open_vectors
 from index.version import __version__
 
 if TYPE_CHECKING:
@@ -213,7 +214,8 @@ class GenerationWriter:
         np.save(buffer, np.array([codes[lang] for lang in self._langs], np.uint16))
         (self.folder / LANGS).write_bytes(buffer.getbuffer())
         vectors = open_vectors(self.folder / VECTORS, len(self._langs), self._fingerprint.dim)
-        FlatIndex.build(vectors).save(self.folder / FAISS)
+        kind = suited_kind(len(vectors))
+        build_vector_index(kind, vectors).save(self.folder / FAISS)
         manifest = Manifest(
             tool_version=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -230,6 +232,7 @@ class GenerationWriter:
                 languages={lang: counted[lang] for lang in languages},
             ),
             files={name: record_file(self.folder / name) for name in FILES},
+            kind=kind.value,
         )
         (self.folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
         return manifest

@@ -99,6 +99,52 @@ def test_a_flipped_bit_is_always_reported_and_breaks_nothing_else(name: str, cop
     assert verify(copy) == []
 
 
+@pytest.fixture(scope="module")
+def quantized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of the kind that large ones are."""
+    out = tmp_path_factory.mktemp("quantized") / "index"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("index.kinds.PQ_FROM", 3)
+        make_index(out, documents("red apples grow", "green pears grow", "blue plums fall"))
+    return out
+
+
+def test_a_quantized_index_is_whole_and_answers(quantized: Path) -> None:
+    assert read_manifest(current_generation(quantized)).kind == "pq"
+    assert verify(quantized) == []
+    use(quantized)
+    with Searcher.open(quantized, encoder=ToyEncoder(dim=512)) as searcher:
+        assert [hit.text for hit in searcher.search("green pears", 2)] == ["green pears grow", "red apples grow"]
+
+
+@pytest.mark.parametrize("name", [VECTORS, FAISS])
+def test_a_flipped_bit_of_a_quantized_index(name: str, quantized: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(quantized, tmp_path / "index"))
+    path = current_generation(copy) / name
+    content = path.read_bytes()
+    chance = random.Random(name)
+    n_told = 0
+    for at in [*range(0, 128, 3), *(chance.randrange(len(content)) for _ in range(20))]:
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1 << chance.randrange(8)]) + content[at + 1 :])
+        (problem,) = verify(copy)
+        assert name in problem
+        try:
+            use(copy)
+        except IndexDamagedError:
+            n_told += 1
+    assert n_told > 20
+
+
+def test_a_manifest_that_names_another_kind(sound: Path, quantized: Path, tmp_path: Path) -> None:
+    for made, kind, said in ((sound, "pq", "not a quantized"), (quantized, "flat", "not a flat"), (sound, "x", "'x'")):
+        copy = Path(shutil.copytree(made, tmp_path / kind))
+        rewrite(copy, FAISS, kind)
+        with pytest.raises(StoreError, match=f"{FAISS}: .*{said}"):
+            use(copy)
+        if kind != "x":
+            assert [said in problem for problem in verify(copy)] == [True]
+
+
 def test_a_flipped_bit_of_current(copy: Path) -> None:
     path = copy / CURRENT
     content = path.read_bytes()
@@ -110,14 +156,14 @@ def test_a_flipped_bit_of_current(copy: Path) -> None:
             assert len(verify(copy)) == 1
 
 
-def rewrite(directory: Path, name: str) -> None:
+def rewrite(directory: Path, name: str, kind: str = "flat") -> None:
     """Let the manifest agree with a changed file, so that only its content can tell."""
     import dataclasses
 
     folder = current_generation(directory)
     manifest = read_manifest(folder)
     files = {**manifest.files, name: record_file(folder / name)}
-    (folder / MANIFEST).write_text(dataclasses.replace(manifest, files=files).to_json(), "utf-8")
+    (folder / MANIFEST).write_text(dataclasses.replace(manifest, files=files, kind=kind).to_json(), "utf-8")
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,8 @@ for limit in map(int, sys.argv[2:]):
     sys.stdout.flush()
 """
 SAVE_WITH_LITTLE_ROOM = """
-from index.vectors import FlatIndex
-index = FlatIndex.build(ToyEncoder().encode_passages(texts))
+from index.kinds import VectorIndexKind, build_vector_index
+index = build_vector_index(VectorIndexKind(sys.argv[2]), ToyEncoder().encode_passages(texts))
 index.save(out)
 size = out.stat().st_size
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -154,9 +154,10 @@ def test_no_room(old: Path, tmp_path: Path) -> None:
     assert_sound(old, "number9 stands here")
 
 
-def test_no_room_for_the_end_of_the_vector_index(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["flat", "pq"])
+def test_no_room_for_the_end_of_the_vector_index(kind: str, tmp_path: Path) -> None:
     # FAISS itself passes over what fails when it closes a file
-    result = run(script(SAVE_WITH_LITTLE_ROOM, tmp_path / "index.faiss"))
+    result = run(script(SAVE_WITH_LITTLE_ROOM, tmp_path / "index.faiss", kind))
     assert result.stdout.decode().splitlines() == ["File too large"] * 3 + ["saved"]
 
 

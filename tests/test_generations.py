@@ -124,7 +124,7 @@ def test_errors_of_the_encoder_are_not_the_indexs(error: Exception, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "place", ["writer.VectorFile", "writer.VectorFile.append", "writer.FlatIndex.save", "generations.write_text"]
+    "place", ["writer.VectorFile", "writer.VectorFile.append", "kinds.FlatIndex.save", "generations.write_text"]
 )
 def test_errors_of_the_writer_are(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_index(tmp_path, documents("old words"))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from index.errors import IndexDamagedError, ModelError
-from index.vectors import FlatIndex, VectorFile, check_vectors, open_array, open_vectors, unit_rows
+from index.flat_index import FlatIndex
+from index.vectors import VectorFile, check_vectors, open_array, open_vectors, unit_rows
 
 if TYPE_CHECKING:
     from index.records import Vectors

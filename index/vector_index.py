@@ -1,0 +1,123 @@
+"""What all kinds of vector index share: their protocol, their scores, and how their file is read and written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from index.errors import IndexDamagedError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from index.records import Rows, Scores, Vectors
+
+BLOCK = 65_536
+"""Rows handled at a time, so that memory does not grow with the index."""
+
+
+class VectorIndex(Protocol):
+    """Finds the rows nearest to query vectors by inner product."""
+
+    n_rows: int
+    dim: int
+
+    def search(self, queries: Vectors, k: int, among: NDArray[np.bool_] | None = None) -> list[tuple[Rows, Scores]]:
+        """Return for each query its ``k`` best rows and scores: scores down, equal scores by row.
+
+        Args:
+            queries: Shape (n, dim), unit rows.
+            k: How many; fewer come back when fewer rows exist.
+            among: Shape (n_rows,): the rows that may be found; all when None.
+        """
+
+    def save(self, path: Path) -> None:
+        """Write the index to a file.
+
+        Raises:
+            OSError: When it cannot be written whole.
+        """
+
+
+def best(vectors: Vectors, rows: Rows, query: Vectors, k: int) -> tuple[Rows, Scores]:
+    """Return the best of some rows, scored so that equal vectors have equal scores however asked.
+
+    Args:
+        vectors: Those rows' vectors, shape (len(rows), dim).
+        rows: Their numbers.
+        query: Shape (dim,).
+        k: How many.
+    """
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):  # a damaged file may hold any number
+        scores = np.multiply(vectors, query, dtype=np.float64).sum(axis=1).astype(np.float32)
+    order = np.lexsort((rows, -scores))[:k]
+    return rows[order], scores[order]
+
+
+def no_rows() -> tuple[Rows, Scores]:
+    """Return what a search gives that finds nothing."""
+    import numpy as np
+
+    return np.empty(0, np.int64), np.empty(0, np.float32)
+
+
+def rounding(dim: int) -> float:
+    """Return twice what float32 can be wrong by in the inner product of two unit vectors, in whatever order added up.
+
+    Source: Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1.
+    """
+    return 2 * (dim + 2) * 2.0**-24
+
+
+def count_allowed(among: NDArray[np.bool_] | None, n_rows: int) -> int:
+    """Return how many rows a filter lets through.
+
+    Raises:
+        ValueError: When it is no filter for ``n_rows`` rows.
+    """
+    import numpy as np
+
+    if among is None:
+        return n_rows
+    if among.shape != (n_rows,) or among.dtype != np.bool_:
+        raise ValueError(f"a filter of {among.shape} {among.dtype} given where ({n_rows},) bool is needed")
+    return int(np.count_nonzero(among))
+
+
+def read_index(path: Path, flags: int) -> Any:
+    """Read a FAISS index.
+
+    Raises:
+        IndexDamagedError: When FAISS cannot read it.
+    """
+    import faiss
+
+    try:
+        return faiss.read_index(str(path), flags)
+    except (RuntimeError, MemoryError) as error:  # a damaged length asks for more memory than there is
+        raise IndexDamagedError(f"{path}: FAISS cannot read it ({_reason(error)}). Build the index again.") from error
+
+
+def write_index(faiss_index: Any, path: Path) -> None:
+    """Write a FAISS index to a file.
+
+    Raises:
+        OSError: When it cannot be written whole.
+    """
+    import faiss
+
+    try:
+        # Not by name: FAISS passes over a disk that is full when it closes its file.
+        with path.open("wb") as file:
+            faiss.write_index(faiss_index, faiss.PyCallbackIOWriter(file.write))
+    except RuntimeError as error:  # FAISS wraps what the file raised
+        raise OSError(f"FAISS could not write it: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return the last line of a C++ error, without the place in FAISS's source."""
+    lines = str(error).strip().splitlines() or ["no reason given"]
+    return lines[-1].rpartition(": Error: ")[2]
