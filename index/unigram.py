@@ -49,10 +49,11 @@ class UnigramTable:
         self._longest: int = shell["longest"]
         self._head: list[tuple[str, float]] = [(text, score) for text, score in shell["head"]]
         self._head_ids: list[int] = shell["head_ids"]
-        self._added: list[str] = shell["added"]
         self._first_far: int = shell["first_far"]
         self._model: dict[str, Any] = shell["model"]
         self._tokenizer = Tokenizer.from_str(json.dumps(shell["tokenizer"]))
+        # The library looks for some of them in the text as it was given, for others once both are normalized.
+        self._added = {token for written in shell["added"] for token in (written, self._normalized(written)) if token}
         self._hashes = open_array(folder / _HASHES, (n_pieces,), "uint64")
         self._ids = open_array(folder / _IDS, (n_pieces,), "int64")
         self._spans = open_array(folder / _SPANS, (n_pieces, 2), "int64")
@@ -72,9 +73,10 @@ class UnigramTable:
         """
         from tokenizers import models
 
-        if any(token in text for token in self._added):
+        normalized = self._normalized(text)
+        if any(token in text or token in normalized for token in self._added):
             return None
-        found = self._find(text)
+        found = self._find(normalized)
         if len(self._head) + len(found) >= self._first_far:
             return None
         texts = [bytes(self._bytes[start:end]).decode() for start, end in self._spans[found].tolist()]
@@ -88,13 +90,15 @@ class UnigramTable:
         cut = self._tokenizer.encode(text, add_special_tokens=special).ids
         return [ids[i] if i < len(ids) else i for i in cut]
 
+    def _normalized(self, text: str) -> str:
+        normalizer = self._tokenizer.normalizer
+        return text if normalizer is None else str(normalizer.normalize_str(text))
+
     def _find(self, text: str) -> NDArray[np.int64]:
-        """Return where in the table the pieces are that occur in a text."""
+        """Return where in the table the pieces are that occur in a normalized text."""
         import numpy as np
 
-        normalizer, splitter = self._tokenizer.normalizer, self._tokenizer.pre_tokenizer
-        if normalizer is not None:
-            text = normalizer.normalize_str(text)
+        splitter = self._tokenizer.pre_tokenizer
         words = "".join(word for word, _ in splitter.pre_tokenize_str(text)) if splitter is not None else text
         if not words:
             return np.empty(0, np.int64)
@@ -120,12 +124,14 @@ def write_table(tokenizer: Mapping[str, Any], folder: Path) -> bool:
     if model.get("type") != "Unigram" or model.get("byte_fallback") or model.get("unk_id") is None:
         return False
     added = {token["id"] for token in tokenizer["added_tokens"]}
-    near = {i for i in {*added, model["unk_id"]} if i < _MOST_HEAD}
-    n_head = max(near) + 1
     vocabulary = model["vocab"]
+    near = {i for i in {*added, model["unk_id"]} if i < min(_MOST_HEAD, len(vocabulary))}
+    n_head = max(near, default=0) + 1
     texts = [text for text, _ in vocabulary[n_head:]]
+    if model["unk_id"] not in near or not texts or not all(texts):
+        return False
     hashes = np.array([_windows(text, len(text))[-1][0] for text in texts], np.uint64)
-    if model["unk_id"] not in near or len(np.unique(hashes)) < len(vocabulary) - n_head:
+    if len(np.unique(hashes)) < len(texts):
         return False
     encoded = [text.encode() for text in texts]
     ends = np.cumsum([len(text) for text in encoded])
