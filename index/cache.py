@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import shutil
 from collections.abc import Callable
@@ -31,7 +32,9 @@ def make_once(target: Path, make: Callable[[Path], dict[str, Any]]) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f"{target.name}.lock")):
-            for left in target.parent.glob(f".new-{target.name}-*"):  # by a process that was killed
+            # By processes that were killed: just those names that new_folder gives, as another target's name may be
+            # this one and more.
+            for left in target.parent.glob(f".new-{glob.escape(target.name)}-{'[0-9a-f]' * 16}"):
                 shutil.rmtree(left, ignore_errors=True)
             if not is_whole(target):  # another process may have made it while this one waited
                 if target.exists():
