@@ -25,6 +25,7 @@ HELP = """Type a question, in any language. Commands:
   :per-language N       the N best of each language; without N the best of all again
   :help, :quit          this text; the end (also Ctrl-D)"""
 _HISTORY_LINES = 1000
+_MOST_DIGITS = 12
 
 
 @dataclass(slots=True)
@@ -93,8 +94,8 @@ class Shell:
 
 
 def _number(value: str, name: str) -> int:
-    if not value.isdecimal() or int(value) < 1:
-        raise QueryError(f":{name} needs a number of at least 1.")
+    if not value.isdecimal() or len(value) > _MOST_DIGITS or int(value) < 1:
+        raise QueryError(f":{name} needs a number of at least 1, in no more than {_MOST_DIGITS} digits.")
     return int(value)
 
 
