@@ -1,26 +1,33 @@
 """Everything needed to make or read an index of passages in many languages."""
 
-from index.builder import BuildReport, build, build_documents
-from index.config import Backend, BuildSettings, ChunkSettings, FieldNames, ModelSettings, Precision
-from index.encoder import Encoder, open_encoder
-from index.errors import (
-    BackendError,
-    EncoderMismatchError,
-    IndexDamagedError,
-    IndexFormatError,
-    InputError,
-    ModelError,
-    NoIndexError,
-    QueryError,
-    SettingsError,
-    StoreError,
-    StrictError,
-    TonguesError,
-)
-from index.progress import Progress
-from index.records import Document, Rejected
-from index.store import Store, verify
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from index.version import __version__
+
+if TYPE_CHECKING:
+    from index.builder import BuildReport, build, build_documents
+    from index.config import Backend, BuildSettings, ChunkSettings, FieldNames, ModelSettings, Precision
+    from index.encoder import Encoder, open_encoder
+    from index.errors import (
+        BackendError,
+        EncoderMismatchError,
+        IndexDamagedError,
+        IndexFormatError,
+        InputError,
+        ModelError,
+        NoIndexError,
+        QueryError,
+        SettingsError,
+        StoreError,
+        StrictError,
+        TonguesError,
+    )
+    from index.progress import Progress
+    from index.records import Document, Rejected
+    from index.store import Store, verify
 
 __all__ = [
     "Backend",
@@ -53,3 +60,46 @@ __all__ = [
     "open_encoder",
     "verify",
 ]
+
+_HOMES = {
+    "Backend": "index.config",
+    "BackendError": "index.errors",
+    "BuildReport": "index.builder",
+    "BuildSettings": "index.config",
+    "ChunkSettings": "index.config",
+    "Document": "index.records",
+    "Encoder": "index.encoder",
+    "EncoderMismatchError": "index.errors",
+    "FieldNames": "index.config",
+    "IndexDamagedError": "index.errors",
+    "IndexFormatError": "index.errors",
+    "InputError": "index.errors",
+    "ModelError": "index.errors",
+    "ModelSettings": "index.config",
+    "NoIndexError": "index.errors",
+    "Precision": "index.config",
+    "Progress": "index.progress",
+    "QueryError": "index.errors",
+    "Rejected": "index.records",
+    "SettingsError": "index.errors",
+    "Store": "index.store",
+    "StoreError": "index.errors",
+    "StrictError": "index.errors",
+    "TonguesError": "index.errors",
+    "build": "index.builder",
+    "build_documents": "index.builder",
+    "open_encoder": "index.encoder",
+    "verify": "index.store",
+}
+"""Where each public name is made; imported when first used, since all of them take as long as a search."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

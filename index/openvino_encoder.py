@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-RECIPE = "1"
+RECIPE = "2"
 """Changes when what is exported does: models are then exported anew."""
 GRAPH = "encoder.xml"
 TOKENIZER = "tokenizer.json"
@@ -112,7 +112,7 @@ class OpenVinoEncoder(PromptedEncoder):
         self._max_tokens = int(facts["max_tokens"])
         self._pad_id = int(facts["pad_id"])
         self._table = TokenTable.open(folder, facts["n_tokens"], facts["token_dim"], self._precision)
-        self._cutting = threading.Lock()
+        self._cutting = threading.Lock()  # chunking counts while passages are encoded; both set the tokenizer's limit
         self._few = UnigramTable(folder) if facts["unigram"] else None
         self._tokenizer: Any = None
         self._many: Any = None
@@ -189,24 +189,33 @@ class OpenVinoEncoder(PromptedEncoder):
         """Return the width that a text of this many tokens is padded to."""
         return min(-(-n_tokens // _STEP) * _STEP, self._max_tokens)
 
-    def _ids(self, texts: Sequence[str], max_tokens: int | None, *, special: bool = True) -> list[list[int]]:
-        with self._cutting:  # chunking counts while passages are encoded, and cutting changes the tokenizer's state
-            if self._tokenizer is None and self._few is not None and sum(map(len, texts)) <= _SHORT:
-                few = [self._few.encode(text, max_tokens, special=special) for text in texts]
-                found = [ids for ids in few if ids is not None]
-                if len(found) == len(texts):
-                    return found
-            if self._tokenizer is None:
-                self._tokenizer = open_tokenizer(self._folder / TOKENIZER)
-            if max_tokens is None:
-                self._tokenizer.no_truncation()
-            else:
-                self._tokenizer.enable_truncation(max_tokens)
-            encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=special)
-            return [encoding.ids for encoding in encoded]
+    def _ids(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
+        with self._cutting:
+            return self._cut_few(texts, max_tokens) or [e.ids for e in self._cut(texts, max_tokens)]
 
     def _n_tokens(self, texts: Sequence[str], *, special: bool) -> list[int]:
-        return [len(ids) for ids in self._ids(texts, None, special=special)]
+        with self._cutting:
+            few = self._cut_few(texts, None, special=special)
+            return [len(cut) for cut in few or self._cut(texts, None, special=special)]
+
+    def _cut_few(self, texts: Sequence[str], max_tokens: int | None, *, special: bool = True) -> list[list[int]] | None:
+        """Return the ids of a few short texts, None when they are others, or the whole tokenizer is open already."""
+        if self._tokenizer is not None or self._few is None or sum(map(len, texts)) > _SHORT:
+            return None
+        cut = [self._few.encode(text, max_tokens, special=special) for text in texts]
+        known = [ids for ids in cut if ids is not None]
+        return known if len(known) == len(texts) else None
+
+    def _cut(self, texts: Sequence[str], max_tokens: int | None, *, special: bool = True) -> list[Any]:
+        """Return what the whole tokenizer makes of texts."""
+        if self._tokenizer is None:
+            self._tokenizer = open_tokenizer(self._folder / TOKENIZER)
+        if max_tokens is None:
+            self._tokenizer.no_truncation()
+        else:
+            self._tokenizer.enable_truncation(max_tokens)
+        encoded: list[Any] = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=special)
+        return encoded
 
 
 def padded(ids: Sequence[Sequence[int]], pad_id: int, width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

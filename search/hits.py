@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from index.store import Occurrence, StoredPassage
+if TYPE_CHECKING:
+    from index.store import Occurrence, StoredPassage
 
 
 @dataclass(frozen=True, slots=True)

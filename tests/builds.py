@@ -28,7 +28,7 @@ def make_index(out: Path, made: Iterable[Document], encoder: Encoder | None = No
 
 def command(*args: str) -> list[str]:
     """Return what runs ``tongues`` in a process of its own."""
-    return [sys.executable, "-c", "from search.cli import main; main(prog_name='tongues')", *args]
+    return [sys.executable, "-c", "from search.cli import run; run()", *args]
 
 
 def environment(**changes: str) -> dict[str, str]:
