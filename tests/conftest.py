@@ -27,8 +27,10 @@ def toy() -> ToyEncoder:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real, tiny sentence-transformers model in a folder."""
-    return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+    """A real, tiny sentence-transformers model in a folder, exported once, so that no test tells of it by the way."""
+    folder = make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+    open_encoder(ModelSettings(str(folder)))
+    return folder
 
 
 @pytest.fixture(scope="session")
