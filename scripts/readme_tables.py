@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,149 @@ RESULTS = ROOT / "scripts" / "results"
 
 def chunking_table() -> str:
     """Return what the size of passages changes: a row a size, a column a set."""
-    rows: list[dict[str, Any]] = json.loads((RESULTS / "chunking.json").read_text("utf-8"))["results"]
-    rows = [row for row in rows if row["overlap_sentences"] == 1]
+    rows = [row for row in results("chunking")["results"] if row["overlap_sentences"] == 1]
     sets = list(dict.fromkeys(row["set"] for row in rows))
     by_place = {(row["max_tokens"], row["set"]): row for row in rows}
-    lines = ["| tokens | " + " | ".join(f"{name}: mean nDCG@10 | passages" for name in sets) + " |"]
-    lines.append("|" + "---|" * (1 + 2 * len(sets)))
-    for size in sorted({row["max_tokens"] for row in rows}):
-        if not all((size, name) in by_place for name in sets):
-            continue
-        cells = [f"{by_place[size, name]['mean']:.3f} | {by_place[size, name]['passages']:,}" for name in sets]
-        lines.append(f"| {size} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    sizes = [n for n in sorted({row["max_tokens"] for row in rows}) if all((n, name) in by_place for name in sets)]
+    header = ["tokens", *(f"{name}: {column}" for name in sets for column in ("mean nDCG@10", "passages"))]
+    return table(
+        header,
+        ([size, *(cell for name in sets for cell in _found(by_place[size, name]))] for size in sizes),
+    )
 
 
-TABLES = {"chunking": chunking_table}
+def _found(row: dict[str, Any]) -> tuple[str, str]:
+    return f"{row['mean']:.3f}", f"{row['passages']:,}"
+
+
+def embedding_table() -> str:
+    """Return passages a second, ours and stock's: a row a language."""
+    return table(
+        ["passages", "stock", "ours", "ratio"],
+        (
+            [f"{row['lang']}: {row['passages']:,} of {row['mean_tokens']:.0f} tokens", *_rates(row, "int8")]
+            for row in results("encode")["embedding"]
+        ),
+    )
+
+
+def ingest_table() -> str:
+    """Return passages a second from a file to a finished index, beside stock's embedding alone."""
+    return table(
+        ["corpus", "stock, embedding alone", "`tongues build`, all of it", "ratio"],
+        (
+            [f"{row['corpus']}: {row['passages']:,} of {row['mean_tokens']:.0f} tokens", *_rates(row, "build")]
+            for row in results("encode")["ingest"]
+        ),
+    )
+
+
+def _rates(row: dict[str, Any], ours: str) -> list[str]:
+    rates = row["passages_per_second"]
+    shown = [f"{rates[name]['median']:.0f}/s" for name in ("stock", ours)]
+    return [*shown, f"{row['ratio_to_stock'][ours]:.1f}"]
+
+
+def query_table() -> str:
+    """Return what a question costs, ours and stock's."""
+    record = results("query")
+    cold, warm, n = record["cold"], record["warm"]["ms"], record["warm"]["passages"]
+    ours, stock = cold["tongues search"], cold["stock"]
+    rows = [
+        ["cold, whole process", *(f"{one['seconds']['median']:.2f} s" for one in (stock, ours))],
+        ["cold, most memory", *(f"{one['peak_mb']:,} MB" for one in (stock, ours))],
+        ["`tongues --help`, whole process", "", f"{cold['tongues --help']['seconds']['median']:.2f} s"],
+        ["warm, embedding alone", _times(warm["stock: encode"]), _times(warm["encode"])],
+        [f"warm, embedding and search over {n:,}", *(_times(warm[f"{of}encode + search"]) for of in ("stock: ", ""))],
+        [f"warm, question to hits over {n:,}", "", _times(warm["question to hits"])],
+    ]
+    ratios = [ours["ratio_to_stock"], ours["peak_mb"] / stock["peak_mb"], None]
+    ratios += [warm[of]["p50"] / warm[f"stock: {of}"]["p50"] for of in ("encode", "encode + search")]
+    shown = [f"1/{1 / ratio:.1f}" if ratio else "" for ratio in [*ratios, None]]
+    return table(["", "stock", "ours", "ratio"], ([*row, ratio] for row, ratio in zip(rows, shown, strict=True)))
+
+
+def _times(figure: dict[str, float]) -> str:
+    return f"{figure['p50']:.1f} ms (p95 {figure['p95']:.1f})"
+
+
+def ingest_growth_table() -> str:
+    """Return how a build grows."""
+    return table(
+        ["documents", "passages", "seconds", "passages/s", "most memory", "on disk"],
+        (
+            [
+                f"{row['documents']:,}",
+                f"{row['passages']:,}",
+                f"{row['seconds']:,.0f}",
+                f"{row['passages_per_second']:.0f}",
+                f"{row['peak_mb']:,} MB",
+                f"{row['disk_mb']:,.0f} MB",
+            ]
+            for row in results("encode")["sweep"]
+        ),
+    )
+
+
+def query_growth_table() -> str:
+    """Return how the search step grows."""
+    return table(
+        ["vectors", "kind", "p50", "p95", "recall@10", "made in", "opened in", "file"],
+        (
+            [
+                f"{row['vectors']:,}",
+                f"`{row['kind']}`",
+                f"{row['p50_ms']:.2f} ms",
+                f"{row['p95_ms']:.2f} ms",
+                f"{row['recall@10']:.3f}",
+                f"{row['build_seconds']:.1f} s",
+                f"{row['open_ms']:.0f} ms",
+                f"{row['index_mb']:,.1f} MB",
+            ]
+            for row in results("query")["sweep"]
+        ),
+    )
+
+
+def precision_table() -> str:
+    """Return what each precision finds, beside its speed and how near its vectors are."""
+    by_place = {(row["encoder"], row["set"]): row for row in results("precision")["results"]}
+    return table(
+        ["computed by", "mixed: mean nDCG@10", "parallel: mean mAP@100", "mean cosine", "passages/s of mixed"],
+        (
+            [
+                name,
+                f"{by_place[name, 'mixed']['mean ndcg@10']:.4f}",
+                f"{by_place[name, 'parallel']['mean map@100']:.4f}",
+                f"{by_place[name, 'mixed'].get('mean_cosine', 1):.4f}",
+                f"{by_place[name, 'mixed']['passages_per_second']:.0f}",
+            ]
+            for name in dict.fromkeys(encoder for encoder, _ in by_place)
+        ),
+    )
+
+
+def results(name: str) -> dict[str, Any]:
+    """Return the raw figures of a benchmark."""
+    record: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
+    return record
+
+
+def table(header: list[str], rows: Iterable[list[Any]]) -> str:
+    """Return a table as Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+TABLES = {
+    "chunking": chunking_table,
+    "embedding": embedding_table,
+    "ingest": ingest_table,
+    "query": query_table,
+    "ingest-growth": ingest_growth_table,
+    "query-growth": query_growth_table,
+    "precision": precision_table,
+}
 
 
 @click.command()

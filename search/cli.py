@@ -83,7 +83,7 @@ def info(directory: str, as_json: bool, left_out: bool, rejected: bool) -> None:
 
 
 def _facts(manifest: Manifest) -> list[tuple[str, str]]:
-    counts, encoder = manifest.counts, manifest.encoder
+    counts, encoder, precision = manifest.counts, manifest.encoder, manifest.encoder.precision
     chunking = manifest.settings.get("chunking", {})
     kinds = ", ".join(f"{kind} {n:,}" for kind, n in counts.left_out.items())
     return [
@@ -93,7 +93,7 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("repeated", f"{counts.duplicates:,} passages stand in more than one place and are indexed once"),
         ("left out", f"{sum(counts.left_out.values()):,} lines" + (f" ({kinds}; see --left-out)" if kinds else "")),
         ("not read", f"{counts.rejected:,} files or records" + (" (see --rejected)" if counts.rejected else "")),
-        ("model", f"{encoder.model}: {encoder.dim} numbers a vector, reads {encoder.max_tokens} tokens"),
+        ("model", f"{encoder.model}: {encoder.dim} numbers a vector, reads {encoder.max_tokens} tokens, {precision}"),
         ("prompts", f"query {encoder.query_prompt!r}, passage {encoder.passage_prompt!r}"),
         ("chunking", ", ".join(f"{name} {value}" for name, value in chunking.items())),
         ("vectors", f"{manifest.kind}, {manifest.metric}"),

@@ -90,9 +90,11 @@ class TerminalProgress:
 
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None
+        self._in_stage = False
 
     def start(self, label: str, total: int, unit: str) -> None:
         """Show a stage's bar, or its name where there is no terminal."""
+        self._in_stage = True
         if not sys.stderr.isatty():
             print(f"{label} …", file=sys.stderr, flush=True)
             return
@@ -116,14 +118,15 @@ class TerminalProgress:
             self._bar.update(n)
 
     def note(self, text: str) -> None:
-        """Show a state behind the bar, or a notice on a line of its own where no bar is."""
+        """Show a state behind the bar, or a notice between stages on a line of its own."""
         if self._bar is not None:
             self._bar.set_postfix_str(text)
-        elif sys.stderr.isatty():
+        elif not self._in_stage:
             print(text, file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Take the bar away."""
+        self._in_stage = False
         if self._bar is not None:
             self._bar.close()
             self._bar = None

@@ -171,7 +171,7 @@ def test_info(built: Path, tiny_model: Path, corpus: Path) -> None:
     shown = dict(line.split(maxsplit=1) for line in tongues("info", "--index", str(built)).stdout.splitlines())
     assert (shown["documents"], shown["passages"]) == ("3", "3")
     assert shown["languages"] == "en 1, fa 1, te 1"
-    assert shown["model"] == f"{tiny_model}: 32 numbers a vector, reads 48 tokens"
+    assert shown["model"] == f"{tiny_model}: 32 numbers a vector, reads 48 tokens, int8"
     assert shown["sources"] == str(corpus)
     data = json.loads(tongues("info", "--index", str(built), "--json").stdout)
     assert (data["format_version"], data["counts"]["languages"]) == (1, {"en": 1, "fa": 1, "te": 1})
