@@ -72,14 +72,14 @@ def open_openvino(files: ModelFiles, prompts: Prompts, settings: ModelSettings, 
         _export(files, settings, precision, folder, progress)
     try:
         return OpenVinoEncoder(files, prompts, settings, folder)
-    except (IndexDamagedError, OSError, ValueError, KeyError) as error:
+    except (IndexDamagedError, OSError, ValueError, KeyError, TypeError) as error:
         raise BackendError(f"{folder}: damaged ({error}). Delete this folder: it is made anew then.") from error
 
 
 def _export(files: ModelFiles, settings: ModelSettings, precision: Precision, folder: Path, progress: Progress) -> None:
     from index.openvino_export import ExportError, export, versions
 
-    refused = folder.with_suffix(".refused")
+    refused = folder.with_name(f"{folder.name}.refused")  # a model's name may hold dots
     try:
         record = json.loads(refused.read_text("utf-8"))
         known, reason = record["versions"] == versions(), str(record["reason"])
@@ -103,7 +103,8 @@ class OpenVinoEncoder(PromptedEncoder):
 
         Raises:
             BackendError: When OpenVINO cannot run it.
-            IndexDamagedError: When its files are not what was written; OSError, ValueError, KeyError likewise.
+            IndexDamagedError: When its files are not what was written; OSError, ValueError, KeyError and TypeError
+                likewise.
         """
         facts = json.loads((folder / STAMP).read_text("utf-8"))
         self._folder = folder
@@ -134,7 +135,7 @@ class OpenVinoEncoder(PromptedEncoder):
         # Left to itself it computes what is not int8 in bfloat16 where the processor can, which is as good.
         precision = {Precision.FP32: {"INFERENCE_PRECISION_HINT": "f32"}}.get(self._precision, {})
         threads = {"INFERENCE_NUM_THREADS": self._settings.threads} if self._settings.threads else {}
-        compiled = self._folder.with_suffix(".compiled")
+        compiled = self._folder.with_name(f"{self._folder.name}.compiled")
         cache = {"CACHE_DIR": str(compiled)} if os.access(compiled.parent, os.W_OK) or compiled.is_dir() else {}
         options = {"PERFORMANCE_HINT": hint, **precision, **threads, **cache}
         try:
@@ -230,9 +231,18 @@ def padded(ids: Sequence[Sequence[int]], pad_id: int, width: int) -> tuple[NDArr
 
 
 def open_tokenizer(path: Path) -> Any:
-    """Open a ``tokenizer.json`` whole, without padding."""
+    """Open a ``tokenizer.json`` whole, without padding.
+
+    Raises:
+        IndexDamagedError: When it is none.
+    """
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(path))
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise IndexDamagedError(
+            f"{path}: cannot be read ({error}). Delete its folder: it is made anew then."
+        ) from error
     tokenizer.no_padding()
     return tokenizer
