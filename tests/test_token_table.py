@@ -32,7 +32,7 @@ def weights() -> Any:
     return rows * np.logspace(-6, 3, 50, dtype=np.float32)[:, None]  # rare tokens have small rows
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(weights=WEIGHTS)
 def test_int8_is_off_by_no_more_than_half_a_step_of_its_row(tmp_path: Path, weights: Any) -> None:
     rows = table_of(weights, tmp_path, Precision.INT8).rows(np.arange(len(weights)))

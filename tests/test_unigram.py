@@ -84,7 +84,7 @@ def test_any_text_has_the_ids_of_the_library(offline: Pair, text: str, limit: in
 
 
 @pytest.mark.parametrize("special", [True, False])
-@pytest.mark.parametrize("text", ["", " ", "\n", "\x00", "".join(ODD), "word " * 20_000, "గ్రం" * 9_000, "x" * 50_000])
+@pytest.mark.parametrize("text", ["", " ", "\n", "\x00", "".join(ODD), "word " * 6_000, "గ్రం" * 3_000, "x" * 20_000])
 def test_empty_odd_and_very_long_texts(offline: Pair, text: str, special: bool) -> None:
     for limit in LIMITS:
         offline.assert_same(text, limit, special)
@@ -151,7 +151,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     shape=st.sampled_from(sorted(SHAPES)),
     vocabulary=vocabularies(),
