@@ -169,12 +169,20 @@ def run() -> None:
     """
     status: object = 0
     try:
-        main(prog_name="tongues")
-    except SystemExit as end:
-        status = end.code
+        try:
+            main(prog_name="tongues")
+        except SystemExit as end:
+            status = end.code
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output has seen enough
+        pass
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        print(f"Error: the output cannot be written ({error.strerror or error}).", file=sys.stderr)
+        status = 1
     if isinstance(status, str):  # a message, as sys.exit has it
         print(status, file=sys.stderr)
         status = 1
-    sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status if isinstance(status, int) else 0)
