@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from index.chunking import Chunker
 from index.background import Background
+from index.chunking import Chunker
 from index.config import BuildSettings
 from index.encoder import Encoder, open_encoder
 from index.errors import InputError, StrictError
