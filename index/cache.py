@@ -23,7 +23,7 @@ def make_once(target: Path, make: Callable[[Path], dict[str, Any]]) -> Path:
         make: Fills an empty folder, which takes the target's name when it is complete; returns what to say of it.
 
     Raises:
-        StoreError: When it cannot be written; what ``make`` raises comes out as it is.
+        StoreError: When it cannot be written, by ``make`` too; what else ``make`` raises comes out as it is.
     """
     if is_whole(target):
         return target
@@ -43,7 +43,7 @@ def make_once(target: Path, make: Callable[[Path], dict[str, Any]]) -> Path:
                     facts = make(folder)
                     files = sorted(path for path in folder.rglob("*") if path.is_file())
                     sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
-                    stamp = json.dumps({**facts, "sizes": sizes}, ensure_ascii=False, indent=2)
+                    stamp = json.dumps({**facts, "sizes": sizes}, indent=2)
                     (folder / STAMP).write_text(stamp + "\n", "utf-8")
     except OSError as error:
         raise write_error(error, target) from error

@@ -45,7 +45,10 @@ class Fingerprint:
 
 
 class Encoder(Protocol):
-    """Turns texts into unit vectors."""
+    """Turns texts into unit vectors.
+
+    A build calls ``encode_passages`` in a thread of its own, and ``count_tokens`` in the caller's meanwhile.
+    """
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -158,6 +161,7 @@ def open_encoder(settings: ModelSettings, progress: Progress = SILENT, *, may_fe
     """
     files = find_model(settings.name, progress, may_fetch=may_fetch)
     prompts = resolve_prompts(files.folder, settings.name, settings.query_prompt, settings.passage_prompt)
+    notice = ""
     if settings.backend != Backend.TORCH:
         from index.openvino_encoder import open_openvino
 
@@ -165,8 +169,11 @@ def open_encoder(settings: ModelSettings, progress: Progress = SILENT, *, may_fe
             return open_openvino(files, prompts, settings, progress)
         except (BackendError, StoreError) as error:
             if settings.backend == Backend.OPENVINO:
-                raise
-            progress.note(f"{str(error).rstrip('.')}. torch computes instead: slower, in fp32.")
+                raise type(error)(f"{error} Or compute with torch: --backend torch.") from error
+            notice = str(error)
     from index.torch_encoder import SentenceTransformerEncoder
 
-    return SentenceTransformerEncoder(files, prompts, settings)
+    encoder = SentenceTransformerEncoder(files, prompts, settings)
+    if notice:
+        progress.note(f"{notice} torch computes instead: slower, in {encoder.fingerprint.precision}.")
+    return encoder

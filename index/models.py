@@ -23,7 +23,19 @@ HUB_SECONDS = 10
 """How long the hub may take to answer whether it has a model."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
-_DECIDING = ("config.json", "modules.json", "sentence_bert_config.json", "tokenizer.json", "*.model", "vocab.txt")
+_DECIDING = (
+    "config.json",
+    "modules.json",
+    "sentence_*_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "*.model",
+    "vocab.txt",
+)
 """Files beside the weights that decide a model's vectors."""
 _OTHER_BACKENDS = ("onnx", "openvino")
 _SKIPPED = (
@@ -179,11 +191,12 @@ def _looks_whole(folder: Path) -> bool:
 def _hash_weights(folder: Path) -> str:
     """Return a sha256 over the files that decide a model's vectors, remembered by their sizes and times."""
     found = {file for pattern in (*_WEIGHTS, *_DECIDING) for file in folder.glob(f"**/{pattern}") if file.is_file()}
-    has_safetensors = any(file.suffix == ".safetensors" for file in found)
+    with_safetensors = {file.parent for file in found if file.suffix == ".safetensors"}
     files = sorted(
         file
         for file in found
-        if not (has_safetensors and file.suffix == ".bin") and file.relative_to(folder).parts[0] not in _OTHER_BACKENDS
+        if not (file.parent in with_safetensors and file.suffix == ".bin")
+        and file.relative_to(folder).parts[0] not in _OTHER_BACKENDS
     )
     state = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     key = hashlib.sha256(json.dumps(state).encode()).hexdigest()

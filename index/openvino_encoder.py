@@ -6,6 +6,7 @@ beside it. The home of openvino; imports neither torch nor sentence-transformers
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -72,8 +73,8 @@ def open_openvino(files: ModelFiles, prompts: Prompts, settings: ModelSettings, 
         _export(files, settings, precision, folder, progress)
     try:
         return OpenVinoEncoder(files, prompts, settings, folder)
-    except (IndexDamagedError, OSError, ValueError, KeyError, TypeError) as error:
-        raise BackendError(f"{folder}: damaged ({error}). Delete this folder: it is made anew then.") from error
+    except (IndexDamagedError, OSError, LookupError, ValueError, TypeError) as error:
+        raise BackendError(f"{folder}: damaged. Delete this folder: it is made anew then.") from error
 
 
 def _export(files: ModelFiles, settings: ModelSettings, precision: Precision, folder: Path, progress: Progress) -> None:
@@ -89,10 +90,13 @@ def _export(files: ModelFiles, settings: ModelSettings, precision: Precision, fo
         try:
             make_once(folder, lambda new: export(files, settings, precision, new, progress))
         except ExportError as error:  # remembered: trying takes longer than the search it is for
-            write_text(refused, json.dumps({"versions": versions(), "reason": str(error)}))
             known, reason = True, str(error)
+            with contextlib.suppress(OSError):  # not remembered, then
+                write_text(refused, json.dumps({"versions": versions(), "reason": reason}))
     if known:
-        raise BackendError(f"{files.name}: OpenVINO cannot compute it in {precision} ({reason}).")
+        raise BackendError(
+            f"{files.name}: OpenVINO cannot compute it in {precision}: {reason}. To try again, delete {refused}."
+        )
 
 
 class OpenVinoEncoder(PromptedEncoder):
@@ -117,7 +121,7 @@ class OpenVinoEncoder(PromptedEncoder):
         self._few = UnigramTable(folder) if facts["unigram"] else None
         self._tokenizer: Any = None
         self._many: Any = None
-        self._one = self._compile("LATENCY").create_infer_request()
+        self._one = self._compile("LATENCY")
         fingerprint = Fingerprint(
             model=files.name,
             weights_hash=files.weights_hash,
@@ -132,19 +136,25 @@ class OpenVinoEncoder(PromptedEncoder):
 
     def _compile(self, hint: str) -> Any:
         openvino = import_openvino()
-        # Left to itself it computes what is not int8 in bfloat16 where the processor can, which is as good.
+        # Left to itself it computes what is not int8 in 16 bits where the processor can, which is as good.
         precision = {Precision.FP32: {"INFERENCE_PRECISION_HINT": "f32"}}.get(self._precision, {})
         threads = {"INFERENCE_NUM_THREADS": self._settings.threads} if self._settings.threads else {}
         compiled = self._folder.with_name(f"{self._folder.name}.compiled")
         cache = {"CACHE_DIR": str(compiled)} if os.access(compiled.parent, os.W_OK) or compiled.is_dir() else {}
         options = {"PERFORMANCE_HINT": hint, **precision, **threads, **cache}
         try:
-            return openvino.Core().compile_model(str(self._folder / GRAPH), "CPU", options)
+            compiled_model = openvino.Core().compile_model(str(self._folder / GRAPH), "CPU", options)
+            return compiled_model if hint == "THROUGHPUT" else compiled_model.create_infer_request()
         except RuntimeError as error:
-            last = (str(error).strip().splitlines() or ["no reason given"])[-1]
-            raise BackendError(f"{self._folder}: OpenVINO cannot run it here ({last}). Use --backend torch.") from error
+            raise BackendError(f"{self._folder}: OpenVINO cannot run it here ({_last_line(error)}).") from error
 
     def _vectors(self, texts: Sequence[str], progress: Progress) -> Any:
+        try:
+            return self._run(texts, progress)
+        except RuntimeError as error:  # of OpenVINO: a lack of memory, for one
+            raise BackendError(f"OpenVINO failed: {_last_line(error)}. Compute with torch: --backend torch.") from error
+
+    def _run(self, texts: Sequence[str], progress: Progress) -> Any:
         import numpy as np
 
         ids = self._ids(texts, self._max_tokens)
@@ -217,6 +227,10 @@ class OpenVinoEncoder(PromptedEncoder):
             self._tokenizer.enable_truncation(max_tokens)
         encoded: list[Any] = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=special)
         return encoded
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no reason given"])[-1]
 
 
 def padded(ids: Sequence[Sequence[int]], pad_id: int, width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

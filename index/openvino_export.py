@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from index import unigram
 from index.config import ModelSettings, Precision
-from index.errors import BackendError
+from index.errors import BackendError, ModelError
 from index.models import ModelFiles
 from index.openvino_encoder import GRAPH, TOKENIZER, import_openvino, open_tokenizer, padded
 from index.progress import Progress
@@ -37,6 +37,8 @@ _READINGS = 2
 _SHORTEST = 60
 """Characters of a paragraph worth calibrating with."""
 _CHECKED_TEXTS = 48
+_LONG, _LONG_TOKENS = 6, 1000
+"""The longest checked text has 6 characters, about two tokens, for each token the model reads, up to so many."""
 _LEAST_COSINE = {Precision.FP32: 0.9999, Precision.BF16: 0.999, Precision.INT8: 0.98}
 """How near to torch in float32 the exported model must be, on the average of the checked texts."""
 _N_STEPS = 4
@@ -50,7 +52,7 @@ class ExportError(Exception):
 def versions() -> dict[str, str]:
     """Return the versions on which it depends whether a model can be exported."""
     found = {}
-    for name in ("openvino", "nncf", "transformers", "sentence-transformers", "torch"):
+    for name in ("openvino", "nncf", "tokenizers", "transformers", "sentence-transformers", "torch"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
     return found
@@ -66,6 +68,8 @@ def export(
         BackendError: When a library is missing.
         ModelError: When it cannot be loaded.
     """
+    if precision is Precision.INT8:
+        _import_nncf()  # that it is missing is better known before a minute of work
     texts = _texts()
     n_steps = _N_STEPS + (_READINGS * len(texts) if precision is Precision.INT8 else 0)
     progress.start(f"preparing {Path(files.name).name} for OpenVINO in {precision} (once)", n_steps, "steps")
@@ -74,6 +78,10 @@ def export(
         progress.advance(1)
         with _quiet():
             facts = _export(model, texts, precision, folder, progress)
+    except (ExportError, ModelError, OSError, MemoryError):
+        raise
+    except Exception as error:  # tracing, quantizing and computing fail in as many ways as there are models
+        raise ExportError(f"{type(error).__name__}: {_first_line(error)}") from error
     finally:
         progress.end()
     return {"model": files.name, "weights_hash": files.weights_hash, "precision": precision, **facts}
@@ -81,7 +89,8 @@ def export(
 
 def _export(model: Any, texts: Sequence[str], precision: Precision, folder: Path, progress: Progress) -> dict[str, Any]:
     openvino = import_openvino()
-    facts = _write_tokenizer(model, folder, texts)
+    together = "\n".join(texts)  # longer than any model reads
+    facts = _write_tokenizer(model, folder, [*texts, together])
     weights = _token_vectors(model)
     write_table(weights, folder, precision)
     facts |= {"n_tokens": len(weights), "token_dim": weights.shape[1]}
@@ -107,7 +116,8 @@ def _export(model: Any, texts: Sequence[str], precision: Precision, folder: Path
     openvino.save_model(graph, folder / GRAPH, compress_to_fp16=precision is Precision.BF16)
     hint = {"INFERENCE_PRECISION_HINT": "f32"} if precision is Precision.FP32 else {}
     compiled = openvino.compile_model(folder / GRAPH, "CPU", hint)
-    facts["dim"] = _check(model, texts, lambda some: compiled(inputs(some))[0], _LEAST_COSINE[precision])
+    long = together[: _LONG * min(facts["max_tokens"], _LONG_TOKENS)]
+    facts["dim"] = _check(model, [*texts, long], lambda some: compiled(inputs(some))[0], _LEAST_COSINE[precision])
     progress.advance(1)
     return facts
 
@@ -187,39 +197,41 @@ def _trace(model: Any, token_dim: int) -> Any:
 
     example = {"inputs_embeds": torch.randn(2, 8, token_dim), "attention_mask": torch.ones(2, 8, dtype=torch.int64)}
     openvino = import_openvino()
-    try:
-        with torch.no_grad():
-            graph = openvino.convert_model(FromTokenVectors().eval(), example_input=example)
-        graph.reshape({"inputs_embeds": [-1, -1, token_dim], "attention_mask": [-1, -1]})
-    except Exception as error:  # tracing fails in as many ways as there are models
-        raise ExportError(f"it cannot be traced: {type(error).__name__}: {_first_line(error)}") from error
+    with torch.no_grad():
+        graph = openvino.convert_model(FromTokenVectors().eval(), example_input=example)
+    graph.reshape({"inputs_embeds": [-1, -1, token_dim], "attention_mask": [-1, -1]})
     return graph
 
 
-def _quantize(graph: Any, texts: Sequence[str], inputs: Any) -> Any:
+def _import_nncf() -> Any:
+    import_openvino()  # without its telemetry, which NNCF uses too
     try:
         import nncf
     except (ImportError, OSError) as error:
-        raise BackendError(f"NNCF, which quantizes to int8, cannot be used ({error}). pip install nncf") from error
+        raise BackendError(
+            f"NNCF, which quantizes to int8, cannot be used ({error}). Install it with: pip install nncf"
+        ) from error
+    return nncf
+
+
+def _quantize(graph: Any, texts: Sequence[str], inputs: Any) -> Any:
+    nncf = _import_nncf()
     nncf.set_log_level(logging.ERROR)
-    try:
-        return nncf.quantize(
-            graph,
-            nncf.Dataset(texts, inputs),
-            model_type=nncf.ModelType.TRANSFORMER,
-            subset_size=len(texts),
-            # In int8 attention is no faster, and its kernels take as long to make as all the rest of a question.
-            ignored_scope=nncf.IgnoredScope(types=["ScaledDotProductAttention"], validate=False),
-        )
-    except Exception as error:
-        raise ExportError(f"it cannot be quantized: {type(error).__name__}: {_first_line(error)}") from error
+    return nncf.quantize(
+        graph,
+        nncf.Dataset(texts, inputs),
+        model_type=nncf.ModelType.TRANSFORMER,
+        subset_size=len(texts),
+        # In int8 attention is no faster, and its kernels take as long to make as all the rest of a question.
+        ignored_scope=nncf.IgnoredScope(types=["ScaledDotProductAttention"], validate=False),
+    )
 
 
 def _check(model: Any, texts: Sequence[str], encode: Any, least: float) -> int:
     """Compare with torch on texts of all lengths, padded and not; returns the length of a vector."""
     import numpy as np
 
-    chosen = sorted(texts, key=len)[:: max(1, len(texts) // _CHECKED_TEXTS)]
+    chosen = sorted(texts, key=len)[:: -max(1, len(texts) // _CHECKED_TEXTS)]
     expected = model.encode(chosen, prompt="", convert_to_numpy=True, show_progress_bar=False)
     expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
     alone = np.concatenate([encode([text]) for text in chosen[::4]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ class SentenceTransformerEncoder(PromptedEncoder):
         precision = Precision.BF16 if settings.precision == Precision.BF16 else Precision.FP32
         self._model = load(files, settings, precision)
         self._tokenizer = self._model.tokenizer
+        self._counting = _own_tokenizer(self._tokenizer)
         fingerprint = Fingerprint(
             model=files.name,
             weights_hash=files.weights_hash,
@@ -65,11 +67,27 @@ class SentenceTransformerEncoder(PromptedEncoder):
         )
 
     def _n_tokens(self, texts: Sequence[str], *, special: bool) -> list[int]:
-        if not callable(self._tokenizer):  # a static model has a tokenizer of the library tokenizers itself
-            return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(texts, add_special_tokens=special)]
+        if self._counting is not None:
+            return [len(one) for one in self._counting.encode_batch_fast(list(texts), add_special_tokens=special)]
         with quiet():
             encoded = self._tokenizer(list(texts), add_special_tokens=special, truncation=False)
         return [len(ids) for ids in encoded["input_ids"]]
+
+
+def _own_tokenizer(tokenizer: Any) -> Any:
+    """Return a copy of a model's tokenizer to count with, None when it is not of the library tokenizers.
+
+    The model's own one is told to cut and to pad whenever something is embedded, which another thread may be doing.
+    """
+    from tokenizers import Tokenizer
+
+    backend = getattr(tokenizer, "backend_tokenizer", tokenizer)  # a static model has it bare
+    if not isinstance(backend, Tokenizer):
+        return None
+    own = copy.deepcopy(backend)
+    own.no_padding()
+    own.no_truncation()
+    return own
 
 
 def load(files: ModelFiles, settings: ModelSettings, precision: Precision = Precision.FP32) -> Any:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from index.encoder import Fingerprint
 from index.errors import InputError, StoreError
 from index.files import write_error
-from index.kinds import build_vector_index, suited_kind
+from index.kinds import build_vector_index, open_vector_index, suited_kind
 from index.manifest import MANIFEST, Counts, Manifest, record_file
 from index.records import Document, LeftOut, Passage, Rejected
 from index.store import DATABASE, FAISS, FILES, LANGS, VECTORS
@@ -216,6 +216,7 @@ class GenerationWriter:
         vectors = open_vectors(self.folder / VECTORS, len(self._langs), self._fingerprint.dim)
         kind = suited_kind(len(vectors))
         build_vector_index(kind, vectors).save(self.folder / FAISS)
+        open_vector_index(kind, self.folder / FAISS, vectors)  # what cannot be opened must not replace what can
         manifest = Manifest(
             tool_version=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -13,9 +12,6 @@ from click.core import ParameterSource
 from search.cli_options import F, backend_options, index_option, quiet_option
 from search.render import render_answer
 from search.terminal import progress_for
-
-if TYPE_CHECKING:
-    from search.searcher import Searcher
 
 
 def ask_options(command: F) -> F:
@@ -75,7 +71,9 @@ def search(
             asked = line.strip()
             if not asked:
                 continue
-            _notice_length(searcher, asked, quiet)
+            notice = searcher.notice(asked)
+            if notice and not quiet:
+                click.echo(notice, err=True)
             hits = searcher.search(asked, k, lang=lang, per_language=per_language)
             if as_json:
                 for hit in hits:
@@ -91,6 +89,7 @@ def search(
 
 @click.command()
 @ask_options
+@click.option("--no-history", is_flag=True, help="Neither recall nor keep what is typed.")
 def shell(
     directory: str,
     k: int,
@@ -100,10 +99,12 @@ def shell(
     backend: str,
     threads: int,
     quiet: bool,
+    no_history: bool,
 ) -> None:
     """Ask one question after another; index and model stay loaded, so each takes milliseconds.
 
-    Lines are edited and remembered as in other shells; ":help" lists what can be changed on the way.
+    Lines are edited and remembered as in other shells (in the file history of the cache folder, for you alone to read;
+    --no-history does without); ":help" lists what can be changed on the way.
 
     \b
     tongues shell --index my-index
@@ -120,16 +121,10 @@ def shell(
             searcher.check_langs(lang)
         if not quiet and sys.stdin.isatty():
             click.echo(f"{directory}: {searcher.manifest.counts.passages:,} passages. :help, or a question", err=True)
-        Shell(searcher, k, lang, per_language).run(read_lines())
+        Shell(searcher, k, lang, per_language, quiet=quiet).run(read_lines(keep=not no_history))
 
 
 def _check_k(per_language: int | None) -> None:
     source = click.get_current_context().get_parameter_source("k")
     if per_language is not None and source is ParameterSource.COMMANDLINE:
         raise click.UsageError("-k is not used with --per-language; drop one.")
-
-
-def _notice_length(searcher: Searcher, query: str, quiet: bool) -> None:
-    unread = searcher.unread_tokens(query)
-    if unread and not quiet:
-        click.echo(f"Notice: the query is {unread} tokens longer than the model reads; its end is not used.", err=True)

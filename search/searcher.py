@@ -71,9 +71,9 @@ class Searcher:
             SettingsError: For an unknown backend, or a number of threads out of range.
         """
         store = Store.open(os.fspath(directory))
+        # FAISS and the model take about as long to load: side by side.
+        vector_index = Background(store.vector_index)
         try:
-            # FAISS and the model take about as long to load: side by side.
-            vector_index = Background(store.vector_index)
             # A model that only the index names is not fetched: opening somebody's index must not use the network.
             encoder = encoder or open_encoder(
                 _settings(store.manifest.encoder, model, backend, threads),
@@ -82,6 +82,7 @@ class Searcher:
             )
             return cls(store, encoder, vector_index.result())
         except BaseException:
+            vector_index.wait()  # it reads from the store
             store.close()
             raise
 
@@ -171,6 +172,11 @@ class Searcher:
     def unread_tokens(self, query: str) -> int:
         """Return how many tokens at a query's end are more than the model reads; 0 for any ordinary query."""
         return max(0, self._encoder.count_tokens([query])[0] - self._encoder.query_tokens)
+
+    def notice(self, query: str) -> str:
+        """Return what a person should know of how a query is read, "" for any ordinary one."""
+        unread = self.unread_tokens(query)
+        return f"Notice: the query is {unread} tokens longer than the model reads; its end is not used." * bool(unread)
 
     def _rows_of(self, langs: Sequence[str]) -> NDArray[np.bool_]:
         """Return which rows are of these languages, shape (n_passages,)."""

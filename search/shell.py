@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from index.errors import QueryError, TonguesError
 from index.files import home
-from search.render import render_answer
+from search.render import printable, render_answer
 
 if TYPE_CHECKING:
     from search.searcher import Searcher
@@ -37,12 +37,14 @@ class Shell:
         k: The most passages.
         lang: Only these languages, separated by commas; None for all.
         per_language: This many passages of each language instead; None for the best of all.
+        quiet: Tell nothing on standard error but errors.
     """
 
     searcher: Searcher
     k: int = 10
     lang: str | None = None
     per_language: int | None = None
+    quiet: bool = False
 
     def run(self, lines: Iterator[str]) -> None:
         """Answer line by line on standard output until the lines or ":quit" end it; what goes wrong is told."""
@@ -50,12 +52,15 @@ class Shell:
             asked = line.strip()
             if asked in (":quit", ":q", ":exit"):
                 return
+            began = time.perf_counter()
             try:
                 for shown in self.answer(asked) if asked else ():
                     print(shown)
+                sys.stdout.flush()
+                if asked and not self.quiet and not asked.startswith(":"):
+                    self._talk(asked, time.perf_counter() - began)
             except TonguesError as error:
-                print(f"Error: {error}", file=sys.stderr)
-            sys.stdout.flush()
+                print(printable(f"Error: {error}"), file=sys.stderr, flush=True)
 
     def answer(self, asked: str) -> list[str]:
         """Return the lines to show for a question or a command.
@@ -65,13 +70,16 @@ class Shell:
         """
         if asked.startswith(":"):
             return [self._obey(asked)]
-        began = time.perf_counter()
         hits = self.searcher.search(asked, self.k, lang=self.lang, per_language=self.per_language)
-        took = time.perf_counter() - began
         width = shutil.get_terminal_size((100, 24)).columns
         seen = self.searcher.detect_language(asked)
-        shown = render_answer(asked, seen, hits, width=width, grouped=self.per_language is not None)
-        return [*shown, f"{len(hits)} passages in {1000 * took:.0f} ms", ""]
+        return [*render_answer(asked, seen, hits, width=width, grouped=self.per_language is not None), ""]
+
+    def _talk(self, asked: str, seconds: float) -> None:
+        """Tell beside an answer how it came about."""
+        for line in (self.searcher.notice(asked), f"{1000 * seconds:.0f} ms"):
+            if line:
+                print(line, file=sys.stderr, flush=True)
 
     def _obey(self, command: str) -> str:
         name, _, value = command[1:].partition(" ")
@@ -99,12 +107,16 @@ def _number(value: str, name: str) -> int:
     return int(value)
 
 
-def read_lines() -> Iterator[str]:
-    """Yield what is typed: with a prompt, line editing and history at a terminal, plain lines otherwise."""
-    if not sys.stdin.isatty():
+def read_lines(*, keep: bool = True) -> Iterator[str]:
+    """Yield what is typed: with a prompt and line editing at a terminal, plain lines otherwise.
+
+    Args:
+        keep: Recall what was typed before, and keep this for the next time.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):  # a prompt among redirected answers would be one of them
         yield from sys.stdin
         return
-    with _history():
+    with _history(keep):
         while True:
             try:
                 yield _ask()
@@ -125,11 +137,14 @@ def _ask() -> str:
 
 
 @contextlib.contextmanager
-def _history() -> Iterator[None]:
-    """Keep what was typed for the next time, for this user's eyes only."""
+def _history(keep: bool) -> Iterator[None]:
+    """Edit lines, and keep what was typed for the next time, for this user's eyes only."""
     try:
         import readline
     except ImportError:  # Windows edits lines by itself
+        yield
+        return
+    if not keep:
         yield
         return
     path = home() / "history"
@@ -142,4 +157,5 @@ def _history() -> Iterator[None]:
         with contextlib.suppress(OSError):  # a history that cannot be kept must not spoil the end
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
+            path.chmod(0o600)
             readline.write_history_file(path)
