@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-RECIPE = "2"
+RECIPE = "3"
 """Changes when what is exported does: models are then exported anew."""
 GRAPH = "encoder.xml"
 TOKENIZER = "tokenizer.json"

@@ -113,8 +113,8 @@ def write_corpus(path: Path, texts: list[str]) -> None:
 
 def build(corpus: Path, out: Path, threads: int) -> dict[str, Any]:
     """Build an index as the command does, in a process of its own; returns its passages, seconds and memory."""
-    code = "from search.cli import main; main()"
-    args = [sys.executable, "-c", code, "build", "-q", str(corpus), "--out", str(out), "--threads", str(threads)]
+    tongues = str(Path(sys.executable).with_name("tongues"))
+    args = [tongues, "build", "-q", str(corpus), "--out", str(out), "--threads", str(threads)]
     seconds, megabytes = run(args)
     generation = out / "generations" / (out / "CURRENT").read_text("utf-8").strip()
     passages = json.loads((generation / "manifest.json").read_text("utf-8"))["counts"]["passages"]
