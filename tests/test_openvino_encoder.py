@@ -214,11 +214,13 @@ def test_a_model_that_cannot_be_exported_is_served_by_torch(new_home: Path, tmp_
         rows = encoder.encode_passages(["labas", "rytas", "labas rytas"])
         assert np.allclose(rows @ rows.T, [[1, 0, 0.5**0.5], [0, 1, 0.5**0.5], [0.5**0.5, 0.5**0.5, 1]], atol=1e-6)
         assert len(told.notes) == 1
-        assert told.notes[0].startswith(f"{model}: OpenVINO cannot compute it in int8 (its tokenizer ")
+        assert told.notes[0].startswith(f"{model}: OpenVINO cannot compute it in int8: its tokenizer ")
         assert told.notes[0].endswith(SERVED_BY_TORCH)
     assert len(first.stages) == 1
     assert second.stages == []  # it is known already
-    with pytest.raises(BackendError, match=r"static: OpenVINO cannot compute it in int8 \(its tokenizer "):
+    with pytest.raises(
+        BackendError, match=r"static: OpenVINO cannot compute it in int8: its tokenizer .*delete .*\.refused"
+    ):
         opened(model, precision="int8")
     assert [path for path in (new_home / "openvino").iterdir() if path.is_dir()] == []
 
@@ -267,6 +269,6 @@ def test_numbers_that_are_none_are_no_export(new_home: Path, tiny_model: Path, t
     weights: dict[str, Any] = load_file(broken / "model.safetensors")
     weights["embeddings.LayerNorm.weight"] = np.full_like(weights["embeddings.LayerNorm.weight"], np.nan)
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(BackendError, match=r"cannot compute it in fp32 \(its vectors would have a cosine of nan"):
+    with pytest.raises(BackendError, match=r"cannot compute it in fp32: its vectors would have a cosine of nan"):
         opened(broken)
     assert list((new_home / "openvino").glob("*/encoder.xml")) == []

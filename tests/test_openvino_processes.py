@@ -217,10 +217,12 @@ def test_without_openvino_torch_serves_with_a_notice(built: tuple[Box, Path]) ->
     box, index = built
     lines, err = box.run(WITHOUT_OPENVINO, str(index), QUESTION)
     assert err.splitlines()[0].startswith("Error: OpenVINO cannot be used (")
-    assert err.splitlines()[0].endswith("Install it with: pip install openvino")
+    assert "pip install openvino" in err.splitlines()[0]
+    assert err.splitlines()[0].endswith("--backend torch.")
     assert "Traceback" not in err
     status, notice, text, has_torch = lines
     assert (status, text, has_torch) == ("status 1", QUESTION, "True")
     assert notice.startswith("OpenVINO cannot be used (")
-    assert notice.endswith("pip install openvino. torch computes instead: slower, in fp32.")
+    assert "pip install openvino" in notice
+    assert notice.endswith("torch computes instead: slower, in fp32.")
     box.assert_left_alone()
