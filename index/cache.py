@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from index.files import new_folder, write_error
+from index.progress import SILENT, Progress
 
 STAMP = "manytongues.json"
 """The file that says what a folder holds, with the sizes of its files: written last."""
 
 
-def make_once(target: Path, make: Callable[[Path], dict[str, Any]]) -> Path:
+def make_once(target: Path, make: Callable[[Path], dict[str, Any]], progress: Progress = SILENT) -> Path:
     """Return a folder, made first if it is not there or not whole; two processes at once wait for each other.
 
     Args:
         target: The folder.
         make: Fills an empty folder, which takes the target's name when it is complete; returns what to say of it.
+        progress: Told when another process has to be waited for.
 
     Raises:
         StoreError: When it cannot be written, by ``make`` too; what else ``make`` raises comes out as it is.
     """
     if is_whole(target):
         return target
-    from filelock import FileLock
-
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(f"{target.name}.lock")):
+        with _locked(target, progress):
             # By processes that were killed: just those names that new_folder gives, as another target's name may be
             # this one and more.
             for left in target.parent.glob(f".new-{glob.escape(target.name)}-{'[0-9a-f]' * 16}"):
@@ -48,6 +49,22 @@ def make_once(target: Path, make: Callable[[Path], dict[str, Any]]) -> Path:
     except OSError as error:
         raise write_error(error, target) from error
     return target
+
+
+@contextlib.contextmanager
+def _locked(target: Path, progress: Progress) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(target.with_name(f"{target.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        progress.note(f"Another process is preparing {target.name}: waiting for it.")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def is_whole(folder: Path) -> bool:

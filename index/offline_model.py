@@ -150,7 +150,7 @@ def prepare(progress: Progress = SILENT) -> Path:
     if is_whole(target):
         return target
     source = _find_wheel_file()
-    return make_once(target, lambda folder: _make(source, folder, progress))
+    return make_once(target, lambda folder: _make(source, folder, progress), progress)
 
 
 def weights_hash() -> str:

@@ -88,7 +88,7 @@ def _export(files: ModelFiles, settings: ModelSettings, precision: Precision, fo
         known, reason = False, ""
     if not known:
         try:
-            make_once(folder, lambda new: export(files, settings, precision, new, progress))
+            make_once(folder, lambda new: export(files, settings, precision, new, progress), progress)
         except ExportError as error:  # remembered: trying takes longer than the search it is for
             known, reason = True, str(error)
             with contextlib.suppress(OSError):  # not remembered, then

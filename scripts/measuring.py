@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine they ran on, processes with their memory, medians."""
+"""What the benchmarks share: the machine they ran on, processes with their memory, medians. For Linux."""
 
 from __future__ import annotations
 

@@ -173,16 +173,17 @@ def run() -> None:
             main(prog_name="tongues")
         except SystemExit as end:
             status = end.code
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None where the caller closed it
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has seen enough
         pass
     except OSError as error:
         if error.filename is not None:
             raise
-        print(f"Error: the output cannot be written ({error.strerror or error}).", file=sys.stderr)
-        status = 1
-    if isinstance(status, str):  # a message, as sys.exit has it
+        status = f"Error: the output cannot be written ({error.strerror or error})."
+    if status is not None and not isinstance(status, int):  # a message, as sys.exit has it
         print(status, file=sys.stderr)
         status = 1
-    sys.stderr.flush()
-    os._exit(status if isinstance(status, int) else 0)
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    os._exit(status or 0)

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -129,6 +130,8 @@ def read_lines(*, keep: bool = True) -> Iterator[str]:
 
 def _ask() -> str:
     """Read one line; an interrupt meanwhile ends the line, not the program."""
+    if threading.current_thread() is not threading.main_thread():  # interrupts are the main thread's
+        return input(PROMPT)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return input(PROMPT)
