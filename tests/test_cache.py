@@ -7,20 +7,24 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from index.background import Background
 from index.cache import STAMP, is_whole, make_once
 from index.errors import StoreError
+from index.progress import Silent
 from tests.builds import ROOT, environment
 
 # Fills a folder slowly, and tells of each time it does.
 PROGRAM = """
 import sys, time
 from pathlib import Path
+from index.background import Background
 from index.cache import make_once
 
 def make(folder):
@@ -183,6 +187,30 @@ def test_two_processes_at_once_make_it_once(tmp_path: Path) -> None:
         assert [hear(one), hear(two)] == [str(target)] * 2
     assert is_whole(target)
     assert names(tmp_path) == ["cache", "cache.lock"]
+
+
+def test_waiting_for_another_process_is_told(tmp_path: Path) -> None:
+    class Told(Silent):
+        def __init__(self) -> None:
+            self.notes: list[str] = []
+            self.has_come = threading.Event()
+
+        def note(self, text: str) -> None:
+            self.notes.append(text)
+            self.has_come.set()
+
+    target, told = tmp_path / "cache", Told()
+    with start(target) as other:
+        assert hear(other) == "ready"
+        say(other)
+        assert hear(other) == "making"
+        waiting = Background(lambda: make_once(target, never, told))
+        assert told.has_come.wait(60)
+        assert not waiting.wait(0.05)
+        say(other)
+        assert hear(other) == str(target)
+    assert waiting.result() == target
+    assert told.notes == ["Another process is preparing cache: waiting for it."]
 
 
 @pytest.mark.parametrize("stop", ["kill", "terminate"])
