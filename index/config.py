@@ -93,7 +93,7 @@ class ModelSettings:
     name: str = OFFLINE_MODEL
     query_prompt: str | None = None
     passage_prompt: str | None = None
-    batch_tokens: int = 2048
+    batch_tokens: int = 1024
     backend: Backend | str = Backend.AUTO
     precision: Precision | str = Precision.AUTO
     threads: int = 0

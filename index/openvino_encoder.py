@@ -54,7 +54,7 @@ def import_openvino() -> Any:
     try:
         import openvino
     except (ImportError, OSError) as error:
-        raise BackendError(f"OpenVINO cannot be used ({error}). Install it with: pip install openvino") from error
+        raise BackendError(f"OpenVINO cannot be used ({error}). Install it with: pip install openvino.") from error
     return openvino
 
 

@@ -44,7 +44,12 @@ HOMES = {
     "sentence_transformers": {"index/torch_encoder.py"},
     "sentencex": {"index/sentences.py"},
     "sqlite3": {"index/store.py", "index/writer.py"},
-    "tokenizers": {"index/offline_model.py", "index/openvino_encoder.py", "index/unigram.py"},
+    "tokenizers": {
+        "index/offline_model.py",
+        "index/openvino_encoder.py",
+        "index/torch_encoder.py",
+        "index/unigram.py",
+    },
     "torch": {"index/openvino_export.py", "index/torch_encoder.py"},
     "tqdm": {"search/terminal.py"},
     "transformers": {"index/torch_encoder.py"},
