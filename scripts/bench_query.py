@@ -66,6 +66,13 @@ class Drawn:
         return self.draw(len(texts))
 
 
+def prepare(folder: Path) -> dict[str, Any]:
+    """Return what the first use of the offline model costs, from nothing."""
+    code = "from index import ModelSettings, open_encoder; open_encoder(ModelSettings(backend='openvino'))"
+    seconds, megabytes = run([sys.executable, "-c", code], TONGUES_HOME=str(folder / "home"))
+    return {"seconds": round(seconds, 1), "peak_mb": round(megabytes)}
+
+
 def cold(rounds: int, folder: Path) -> dict[str, Any]:
     """Return seconds and memory of whole processes: ours, stock's, and `tongues --help`."""
     tongues = str(Path(sys.executable).with_name("tongues"))
@@ -202,7 +209,7 @@ def main(corpus: Path, rounds: int, passages: int, sizes: str, threads: int, out
     """Measure cold, warm, and growing."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        record = {**machine(threads), "rounds": rounds, "cold": cold(rounds, folder)}
+        record = {**machine(threads), "rounds": rounds, "prepare": prepare(folder), "cold": cold(rounds, folder)}
         click.echo(json.dumps(record["cold"], ensure_ascii=False), err=True)
         encoder = open_encoder(ModelSettings(backend="openvino", threads=threads))
         texts = [text for _, text in read_texts(corpus)]

@@ -63,16 +63,17 @@ def query_table() -> str:
     """Return what a question costs, ours and stock's."""
     record = results("query")
     cold, warm, n = record["cold"], record["warm"]["ms"], record["warm"]["passages"]
-    ours, stock = cold["tongues search"], cold["stock"]
+    ours, stock, first = cold["tongues search"], cold["stock"], record["prepare"]
     rows = [
         ["cold, whole process", *(f"{one['seconds']['median']:.2f} s" for one in (stock, ours))],
         ["cold, most memory", *(f"{one['peak_mb']:,} MB" for one in (stock, ours))],
+        ["first use of all: preparing the model", "", f"{first['seconds']:.0f} s, {first['peak_mb']:,} MB"],
         ["`tongues --help`, whole process", "", f"{cold['tongues --help']['seconds']['median']:.2f} s"],
         ["warm, embedding alone", _times(warm["stock: encode"]), _times(warm["encode"])],
         [f"warm, embedding and search over {n:,}", *(_times(warm[f"{of}encode + search"]) for of in ("stock: ", ""))],
         [f"warm, question to hits over {n:,}", "", _times(warm["question to hits"])],
     ]
-    ratios = [ours["ratio_to_stock"], ours["peak_mb"] / stock["peak_mb"], None]
+    ratios = [ours["ratio_to_stock"], ours["peak_mb"] / stock["peak_mb"], None, None]
     ratios += [warm[of]["p50"] / warm[f"stock: {of}"]["p50"] for of in ("encode", "encode + search")]
     shown = [f"1/{1 / ratio:.1f}" if ratio else "" for ratio in [*ratios, None]]
     return table(["", "stock", "ours", "ratio"], ([*row, ratio] for row, ratio in zip(rows, shown, strict=True)))
