@@ -200,7 +200,7 @@ def test_the_same_rows_make_the_same_file_in_any_number_of_threads(tmp_path: Pat
 
 def test_a_file_gives_back_the_index(pq: PqIndex, tmp_path: Path) -> None:
     pq.save(tmp_path / "index.faiss")
-    assert (tmp_path / "index.faiss").stat().st_size < ROWS.nbytes / 10
+    assert (tmp_path / "index.faiss").stat().st_size < ROWS.nbytes / 7
     opened = PqIndex.open(tmp_path / "index.faiss", ROWS)
     for (rows, scores), (others, same) in zip(opened.search(QUERIES, 20), pq.search(QUERIES, 20), strict=True):
         assert (rows.tolist(), scores.tolist()) == (others.tolist(), same.tolist())
