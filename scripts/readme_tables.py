@@ -131,12 +131,16 @@ def precision_table() -> str:
                 name,
                 f"{by_place[name, 'mixed']['mean ndcg@10']:.4f}",
                 f"{by_place[name, 'parallel']['mean map@100']:.4f}",
-                f"{by_place[name, 'mixed'].get('mean_cosine', 1):.4f}",
+                _cosine(by_place[name, "mixed"]),
                 f"{by_place[name, 'mixed']['passages_per_second']:.0f}",
             ]
             for name in dict.fromkeys(encoder for encoder, _ in by_place)
         ),
     )
+
+
+def _cosine(row: dict[str, Any]) -> str:
+    return f"{row['mean_cosine']:.4f}" if "mean_cosine" in row else ""
 
 
 def results(name: str) -> dict[str, Any]:
