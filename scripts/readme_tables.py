@@ -122,17 +122,16 @@ def query_growth_table() -> str:
 
 
 def precision_table() -> str:
-    """Return what each precision finds, beside its speed and how near its vectors are."""
+    """Return what each precision finds, and how near its vectors are."""
     by_place = {(row["encoder"], row["set"]): row for row in results("precision")["results"]}
     return table(
-        ["computed by", "mixed: mean nDCG@10", "parallel: mean mAP@100", "mean cosine", "passages/s of mixed"],
+        ["computed by", "mixed: mean nDCG@10", "parallel: mean mAP@100", "mean cosine"],
         (
             [
                 name,
                 f"{by_place[name, 'mixed']['mean ndcg@10']:.4f}",
                 f"{by_place[name, 'parallel']['mean map@100']:.4f}",
                 _cosine(by_place[name, "mixed"]),
-                f"{by_place[name, 'mixed']['passages_per_second']:.0f}",
             ]
             for name in dict.fromkeys(encoder for encoder, _ in by_place)
         ),
