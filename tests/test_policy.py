@@ -27,6 +27,7 @@ HEAVY = [
     "numpy",
     "openvino",
     "py3langid",
+    "scipy",
     "sentence_transformers",
     "tokenizers",
     "torch",
@@ -41,6 +42,7 @@ HOMES = {
     "openvino": {"index/openvino_encoder.py"},
     "platformdirs": {"index/files.py"},
     "py3langid": {"index/language_model.py"},
+    "scipy": {"search/metrics.py"},
     "sentence_transformers": {"index/torch_encoder.py"},
     "sentencex": {"index/sentences.py"},
     "sqlite3": {"index/store.py", "index/writer.py"},
@@ -75,6 +77,7 @@ def name_of(path: Path) -> str:
     "code",
     [
         "import search, search.cli, search.render, search.model_list",
+        "import search.eval_compare, search.eval_report, search.eval_set, search.metrics, search.trec",
         "import index, index.store, index.generations, index.vectors, index.encoder, index.language_model",
         "import sys; sys.argv = ['tongues', '--help']; from search.cli import main; main(standalone_mode=False)",
         "import sys; sys.argv = ['tongues', 'models']; from search.cli import main; main(standalone_mode=False)",
