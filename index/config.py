@@ -105,7 +105,7 @@ class ModelSettings:
             raise SettingsError(f"batch_tokens is {self.batch_tokens}; give a number from 1 to 1000000.")
         for name, kind in (("backend", Backend), ("precision", Precision)):
             # A plain text is as good as the member it names.
-            object.__setattr__(self, name, _choice(kind, getattr(self, name), name))
+            object.__setattr__(self, name, choice(kind, getattr(self, name), name))
         if (self.backend, self.precision) == (Backend.TORCH, Precision.INT8):
             raise SettingsError("precision int8 needs the openvino backend; give bf16 or fp32 with torch.")
         if not 0 <= self.threads <= 1024:
@@ -137,7 +137,12 @@ class BuildSettings:
             ) from error
 
 
-def _choice(kind: type[StrEnum], value: str, name: str) -> StrEnum:
+def choice(kind: type[StrEnum], value: str, name: str) -> StrEnum:
+    """Return the member that a plain text names.
+
+    Raises:
+        SettingsError: Listing the members, when it names none.
+    """
     try:
         return kind(value)
     except ValueError as error:
