@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from index.background import Background
+from index.balance import parallel_means
 from index.chunking import Chunker
 from index.config import BuildSettings
 from index.encoder import Encoder, open_encoder
@@ -183,7 +184,8 @@ def _build(
                 )
             # A path may hold bytes that are no text.
             shown = [name.encode("utf-8", "backslashreplace").decode() for name in names]
-            manifest = writer.finish(dataclasses.asdict(settings), shown)
+            parallel = parallel_means(encoder, progress) if len(writer.languages) > 1 else {}
+            manifest = writer.finish(dataclasses.asdict(settings), shown, parallel)
     counts = manifest.counts
     return BuildReport(
         out=out,
@@ -201,7 +203,7 @@ def _index(
     steps: Iterable[_Step], writer: GenerationWriter, settings: BuildSettings, encoder: Encoder, progress: Progress
 ) -> list[Rejected]:
     """Chunk, embed and write everything read; returns what was rejected, in order."""
-    chunker = Chunker(settings.chunking, encoder.count_tokens, encoder.passage_tokens)
+    chunker = Chunker(settings.chunking, encoder.count_tokens, encoder.passage_tokens, sentences=settings.sentences)
     rejected: list[Rejected] = []
     batches = _Ahead(_batches(steps, chunker))
     for batch, refused, n_bytes in batches:
@@ -218,8 +220,10 @@ def _append(
 ) -> list[Rejected]:
     """Embed and write a batch, a large document in slices; returns what was refused."""
 
-    def encode(passages: Sequence[Passage]) -> Vectors:
-        texts = [f"{p.context}\n{p.text}" if p.context else p.text for p in passages]
+    def encode(passages: Sequence[Passage]) -> tuple[Vectors, Vectors]:
+        sentences = [p.text[start:end] for p in passages for start, end in p.sentences]
+        once = {text: i for i, text in enumerate(dict.fromkeys(sentences))}  # passages overlap by a sentence
+        texts = [*(p.model_text for p in passages), *once]
         embedding = Background(lambda: encoder.encode_passages(texts, share))
         try:
             # Read and chunked here, in the caller's own thread: what gives the documents may be bound to it.
@@ -232,7 +236,10 @@ def _append(
             raise
         vectors = embedding.result()
         share.tell()
-        return vectors
+        if len(vectors) != len(texts):
+            raise ValueError(f"{len(vectors)} vectors came back for {len(texts)} texts")
+        n = len(passages)
+        return vectors[:n], vectors[n:][[once[text] for text in sentences]]
 
     refused = writer.append(batch, encode, BATCH_PASSAGES)
     share.tell(all_done=True)  # what repeats is not embedded
@@ -261,25 +268,27 @@ class _Ahead:
 
 
 class _Share(Silent):
-    """Counts the passages of a batch that are embedded, and tells of them as their share of the bytes read."""
+    """Counts the texts of a batch that are embedded, and tells of them as their share of the bytes read."""
 
     def __init__(self, progress: Progress, n_bytes: int, batch: Sequence[ChunkedDocument]) -> None:
         self._progress = progress
         self._n_bytes = n_bytes
-        self._n_passages = sum(len(item.passages) for item in batch)
+        self._n_texts = sum(1 + len(passage.sentences) for item in batch for passage in item.passages)
         self._n_done = 0
         self._told = 0
         self.is_stopped = False
 
     def advance(self, n: int) -> None:
-        """Count ``n`` more passages; called from the thread that embeds, which ends here when it is stopped."""
+        """Count ``n`` more texts; called from the thread that embeds, which ends here when it is stopped."""
         if self.is_stopped:
             raise InterruptedError("nobody waits for these vectors any more")
         self._n_done += n
 
     def tell(self, *, all_done: bool = False) -> None:
         """Tell of what was counted since the last time, or of all there is."""
-        n_bytes = self._n_bytes if all_done else self._n_bytes * self._n_done // max(1, self._n_passages)
+        n_bytes = (
+            self._n_bytes if all_done else self._n_bytes * min(self._n_done, self._n_texts) // max(1, self._n_texts)
+        )
         self._progress.advance(n_bytes - self._told)
         self._told = n_bytes
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from index.errors import IndexDamagedError
-from index.vector_index import BLOCK, best, count_allowed, no_rows, read_index, rounding, write_index
+from index.vector_index import best, count_allowed, no_rows, read_index, rounding, write_index
 from index.vectors import check_vectors
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from index.records import Rows, Scores, Vectors
+    from index.vector_index import VectorRows
 
 
 class FlatIndex:
@@ -27,15 +28,12 @@ class FlatIndex:
         self._rounding = rounding(self.dim)
 
     @classmethod
-    def build(cls, vectors: Vectors) -> FlatIndex:
+    def build(cls, vectors: VectorRows) -> FlatIndex:
         """Make an index of the rows, shape (n, dim)."""
         import faiss
-        import numpy as np
 
         index = faiss.IndexFlatIP(vectors.shape[1])
-        for at in range(0, len(vectors), BLOCK):
-            check_vectors(vectors[at : at + BLOCK], index.d)
-        index.add(np.ascontiguousarray(vectors, np.float32))  # at once: FAISS copies what it has whenever it grows
+        index.add(check_vectors(vectors[:], index.d))  # at once: FAISS copies what it has whenever it grows
         return cls(index)
 
     @classmethod
@@ -87,6 +85,17 @@ class FlatIndex:
             pending, n = unsure, min(4 * n, available)
         del kept
         return [pair for pair in found if pair is not None]
+
+    def candidates(self, queries: Vectors, n: int, among: NDArray[np.bool_] | None = None) -> list[Rows]:
+        """Return for each query the rows of its ``n`` best scores, in no certain order."""
+        queries = check_vectors(queries, self.dim)
+        n = min(n, count_allowed(among, self.n_rows))
+        if n <= 0:
+            return [no_rows()[0] for _ in queries]
+        params, kept = self._selector(among)
+        _, found = self._index.search(queries, n, params=params)
+        del kept
+        return [rows[rows >= 0] for rows in found]  # FAISS fills up with row -1 where it found fewer
 
     def _selector(self, among: NDArray[np.bool_] | None) -> tuple[Any, Any]:
         """Return FAISS's parameters for a filter, and what must live as long as they do."""

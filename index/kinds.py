@@ -11,8 +11,7 @@ from index.flat_index import FlatIndex
 from index.pq_index import PqIndex
 
 if TYPE_CHECKING:
-    from index.records import Vectors
-    from index.vector_index import VectorIndex
+    from index.vector_index import VectorIndex, VectorRows
 
 PQ_FROM = 20_000
 """Rows from which an index is quantized.
@@ -35,12 +34,12 @@ def suited_kind(n_rows: int) -> VectorIndexKind:
     return VectorIndexKind.PQ if n_rows >= max(PQ_FROM, 1) else VectorIndexKind.FLAT
 
 
-def build_vector_index(kind: VectorIndexKind, vectors: Vectors) -> VectorIndex:
+def build_vector_index(kind: VectorIndexKind, vectors: VectorRows) -> VectorIndex:
     """Make an index of the rows, shape (n, dim)."""
     return PqIndex.build(vectors) if kind is VectorIndexKind.PQ else FlatIndex.build(vectors)
 
 
-def open_vector_index(kind: str, path: Path, vectors: Vectors) -> VectorIndex:
+def open_vector_index(kind: str, path: Path, vectors: VectorRows) -> VectorIndex:
     """Open an index file.
 
     Args:

@@ -13,7 +13,9 @@ from typing import Any
 from index.encoder import Fingerprint
 from index.errors import IndexDamagedError, IndexFormatError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""What is written. Format 1 had no sentences, no words and no offsets of languages."""
+READ_VERSIONS = (1, 2)
 MANIFEST = "manifest.json"
 
 
@@ -36,6 +38,7 @@ class Counts:
         left_out: Lines left out of all passages, by kind.
         rejected: Files and records that could not be read.
         languages: Passages by language.
+        sentences: Sentences with a vector of their own.
     """
 
     documents: int = 0
@@ -44,6 +47,7 @@ class Counts:
     left_out: Mapping[str, int] = field(default_factory=dict)
     rejected: int = 0
     languages: Mapping[str, int] = field(default_factory=dict)
+    sentences: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,8 @@ class Manifest:
         counts: What the build found.
         files: Every other file of the generation.
         kind: The kind of vector index: "flat", or "pq" for a large one.
-        metric: What the scores are.
+        metric: What the vector index compares by.
+        balance: The part of the languages' offsets taken out of the vectors in the vector index.
         format_version: Version of the directory's form.
     """
 
@@ -74,6 +79,7 @@ class Manifest:
     files: Mapping[str, FileRecord]
     kind: str = "flat"
     metric: str = "inner product of unit vectors (cosine)"
+    balance: float = 0.0
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> str:
@@ -95,10 +101,11 @@ def read_manifest(folder: Path) -> Manifest:
         version, checksum = data["format_version"], data.pop("checksum", "")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IndexDamagedError(f"{path}: missing or damaged ({error}). Build the index again.") from error
-    if version != FORMAT_VERSION:
+    if version not in READ_VERSIONS:
+        known = " and ".join(map(str, READ_VERSIONS))
         raise IndexFormatError(
             f"{folder}: written in format {version} (by version {data.get('tool_version', 'unknown')}); this version "
-            f"reads format {FORMAT_VERSION}. Build the index again, or use the version that wrote it."
+            f"reads formats {known}. Build the index again, or use the version that wrote it."
         )
     if checksum != _checksum(data):
         raise IndexDamagedError(f"{path}: damaged (it was changed after it was written). Build the index again.")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from index.records import Rows, Scores, Vectors
+    from index.vector_index import VectorRows
 
 _BITS = 4
 _CENTROIDS = 2**_BITS
@@ -41,6 +42,8 @@ _SURE = 3.5
 From 3.5 on, at least .9994 of the true hits were among the candidates on everything measured: the real vectors of 3,132
 passages, 20,000 and 100,000 mixed from them, 50,000 random ones of 64, 128 and 384 numbers; k of 1, 10 and 100.
 """
+_CODES_PER_CANDIDATE = 2
+"""Codes looked at for each candidate that is asked for."""
 _MEASURED = 32
 """The fewest candidates that tell the error."""
 _AT_ONCE = 2**20
@@ -54,17 +57,15 @@ _MANY = 16
 class PqIndex:
     """Search by codes of 4 bits, scored exactly by the vectors, which stay in their file."""
 
-    def __init__(self, faiss_index: Any, vectors: Vectors) -> None:
+    def __init__(self, faiss_index: Any, vectors: VectorRows) -> None:
         """Use ``build`` or ``open``."""
-        import numpy as np
-
         self._index = faiss_index
-        self._vectors = np.asarray(vectors)  # NumPy's own class for mapped files takes rows more slowly
+        self._vectors = vectors
         self.n_rows, self.dim = vectors.shape
         self._rounding = rounding(self.dim)
 
     @classmethod
-    def build(cls, vectors: Vectors) -> PqIndex:
+    def build(cls, vectors: VectorRows) -> PqIndex:
         """Make an index of the rows, shape (n, dim), at least one; the same rows make the same index.
 
         It reads them whenever it searches: they must not change.
@@ -83,7 +84,7 @@ class PqIndex:
         return cls(index, vectors)
 
     @classmethod
-    def open(cls, path: Path, vectors: Vectors) -> PqIndex:
+    def open(cls, path: Path, vectors: VectorRows) -> PqIndex:
         """Open an index file; the codes are read, half a byte a number.
 
         Args:
@@ -127,6 +128,24 @@ class PqIndex:
             part = pending[at : at + _EXACT_QUERIES]
             found |= zip(part, self._by_vectors(queries[part], k, among), strict=True)
         return [found[i] for i in range(len(queries))]
+
+    def candidates(self, queries: Vectors, n: int, among: NDArray[np.bool_] | None = None) -> list[Rows]:
+        """Return for each query the rows of its best codes, at least ``n`` where so many are allowed, in no order."""
+        queries = check_vectors(queries, self.dim)
+        available = count_allowed(among, self.n_rows)
+        n = min(n, available)
+        n_codes = _CODES_PER_CANDIDATE * n * self.n_rows // max(1, available)
+        if n <= 0 or n_codes > available:  # few rows of many: the vectors themselves are looked at
+            return [rows for rows, _ in self.search(queries, n, among)]
+        found: list[Rows] = []
+        at_once = max(1, _AT_ONCE // n_codes)
+        for at in range(0, len(queries), at_once):
+            for rows in self._index.search(queries[at : at + at_once], n_codes)[1]:
+                found.append(rows[rows >= 0] if among is None else rows[(rows >= 0) & among[rows]])
+        few = [i for i, rows in enumerate(found) if len(rows) < n]
+        for i, (rows, _) in zip(few, self.search(queries[few], n, among) if few else [], strict=True):
+            found[i] = rows
+        return found
 
     def _by_codes(
         self, queries: Vectors, asked: Sequence[int], k: int, n: int, among: NDArray[np.bool_] | None

@@ -102,6 +102,7 @@ class Passage:
         text: The document's own text, unchanged.
         lang: BCP 47 tag, or ``und``.
         context: What the model reads before the text (a declared title, the heading of the section), or "".
+        sentences: Where its sentences start and end in ``text``, short ones joined to the next; empty when it is one.
     """
 
     start: int
@@ -109,9 +110,15 @@ class Passage:
     text: str
     lang: str
     context: str = ""
+    sentences: tuple[tuple[int, int], ...] = ()
 
     @property
     def passage_id(self) -> str:
         """20 hexadecimal digits of what was embedded: the same text in the same context and language, the same id."""
         content = "\0".join((self.lang, self.context, self.text)).encode("utf-8", "surrogatepass")
         return hashlib.blake2b(content, digest_size=10).hexdigest()
+
+    @property
+    def model_text(self) -> str:
+        """What is read for it, by the model and by the index of words: the context, then the text."""
+        return f"{self.context}\n{self.text}" if self.context else self.text

@@ -6,7 +6,10 @@ DIR/generations/NAME/
     passages.sqlite             documents, passages, which passage stands where
     vectors.npy                 one unit vector a passage, float32
     langs.npy                   one language code a passage, uint16
-    index.faiss                 the vector index, of the kind that the manifest names
+    offsets.npy                 where each language stands apart in the vector space, float32
+    index.faiss                 the vector index of the vectors with these offsets partly taken out
+    sentences.npy, ...          vectors of the passages' sentences, int8, and where they stand
+    lexical-rows.npy, ...       which passages hold which words
 """
 
 from __future__ import annotations
@@ -21,9 +24,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from index.balance import BalancedVectors
 from index.errors import IndexDamagedError, NoIndexError, StoreError
 from index.kinds import open_vector_index
+from index.lexical import LEXICAL_FILES, LexicalIndex
 from index.manifest import FileRecord, Manifest, read_manifest, record_file
+from index.sentence_vectors import SENTENCE_FILES, SentenceVectors
 from index.vectors import open_array, open_vectors
 
 if TYPE_CHECKING:
@@ -36,7 +42,9 @@ DATABASE = "passages.sqlite"
 VECTORS = "vectors.npy"
 LANGS = "langs.npy"
 FAISS = "index.faiss"
-FILES = (DATABASE, VECTORS, LANGS, FAISS)
+OFFSETS = "offsets.npy"
+_FORMAT_1 = (DATABASE, VECTORS, LANGS, FAISS)
+FILES = (*_FORMAT_1, OFFSETS, *SENTENCE_FILES, *LEXICAL_FILES)
 """The files of a generation beside its manifest."""
 
 _PLACES_READ = 21
@@ -123,9 +131,46 @@ class Store:
             self._langs = open_array(self.folder / LANGS, (self.n_passages,), "uint16")
         return self._langs
 
+    @property
+    def has_parts(self) -> bool:
+        """Whether there are sentences, words and offsets: an index in format 1 has vectors of passages alone."""
+        return self.manifest.format_version > 1
+
     def vectors(self) -> Vectors:
-        """Return the unit vectors, mapped into memory, shape (n_passages, dim)."""
+        """Return the unit vectors as the model gave them, mapped into memory, shape (n_passages, dim)."""
         return open_vectors(self.folder / VECTORS, self.n_passages, self.manifest.encoder.dim)
+
+    def offsets(self) -> Vectors:
+        """Return where each language stands apart in the vector space, shape (n_langs, dim), no unit rows.
+
+        Raises:
+            IndexDamagedError: When they cannot be read.
+        """
+        shape = (len(self.manifest.languages), self.manifest.encoder.dim)
+        if not self.has_parts:
+            import numpy as np
+
+            return np.zeros(shape, np.float32)
+        offsets: Vectors = open_array(self.folder / OFFSETS, shape, "float32")
+        return offsets
+
+    def sentences(self) -> SentenceVectors | None:
+        """Open the vectors of sentences; None when there are none.
+
+        Raises:
+            IndexDamagedError: When they cannot be read or do not fit the manifest.
+        """
+        n = self.manifest.counts.sentences
+        return SentenceVectors(self.folder, self.n_passages, n, self.manifest.encoder.dim) if n else None
+
+    def lexical(self) -> LexicalIndex | None:
+        """Open the words of the passages; None when there are none.
+
+        Raises:
+            IndexDamagedError: When they cannot be read or do not fit the manifest.
+        """
+        counts = [self.manifest.counts.languages[lang] for lang in self.manifest.languages]
+        return LexicalIndex.open(self.folder, self.n_passages, counts) if self.has_parts else None
 
     def vector_index(self) -> VectorIndex:
         """Open the vector index.
@@ -134,7 +179,8 @@ class Store:
             IndexFormatError: When it is of a kind that this version does not know.
             IndexDamagedError: When it cannot be read or does not fit the manifest.
         """
-        return open_vector_index(self.manifest.kind, self.folder / FAISS, self.vectors())
+        vectors = BalancedVectors(self.vectors(), self.lang_codes, self.offsets(), self.manifest.balance)
+        return open_vector_index(self.manifest.kind, self.folder / FAISS, vectors)
 
     def passages(self, rows: Sequence[int]) -> list[StoredPassage]:
         """Return the passages of rows, in the order given.
@@ -164,6 +210,15 @@ class Store:
             (n_places,) = self._database.execute(query, (row,)).fetchone()
         occurrences = tuple(Occurrence(*place) for _, *place in places)
         return StoredPassage(passage_id, lang, context, text, occurrences, n_places, json.loads(places[0][0]))
+
+    def document_langs(self) -> dict[str, str]:
+        """Return the language of each document id: the one declared, or that of the document's first passage."""
+        query = (
+            "SELECT d.doc_id, coalesce(nullif(d.lang, ''), (SELECT p.lang FROM occurrences o "
+            "JOIN passages p ON p.row = o.row WHERE o.doc = d.doc ORDER BY o.start LIMIT 1)) FROM documents d"
+        )
+        with self._reading():
+            return {str(doc_id): str(lang) for doc_id, lang in self._database.execute(query)}
 
     def rejected(self, limit: int = -1) -> list[tuple[str, str]]:
         """Return what could not be read when the index was built: where, and why."""
@@ -197,9 +252,9 @@ class Store:
                 f"{self.folder / DATABASE}: {stored} passages, {placed} of them in a document, where the manifest has "
                 f"{n}. Build the index again."
             )
-        self.vectors()
         self.vector_index()
-        _ = self.lang_codes
+        self.sentences()
+        self.lexical()
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
@@ -265,13 +320,18 @@ def current_generation(directory: Path) -> Path:
     return folder
 
 
+def files_of(manifest: Manifest) -> tuple[str, ...]:
+    """Return the names of the files that a generation has beside its manifest."""
+    return FILES if manifest.format_version > 1 else _FORMAT_1
+
+
 def check_sizes(folder: Path, manifest: Manifest) -> None:
     """Check that every file of a generation is there in its full size.
 
     Raises:
         IndexDamagedError: Naming the first that is not.
     """
-    if set(manifest.files) != set(FILES):
+    if set(manifest.files) != set(files_of(manifest)):
         raise IndexDamagedError(f"{folder}: its manifest names other files than an index has. Build the index again.")
     for name, record in manifest.files.items():
         path = folder / name
@@ -293,7 +353,9 @@ def verify(directory: str | Path) -> list[str]:
     try:
         folder = current_generation(Path(directory))
         manifest = read_manifest(folder)
-        problems = [problem for name in FILES if (problem := _problem(folder / name, manifest.files.get(name)))]
+        problems = [
+            problem for name in files_of(manifest) if (problem := _problem(folder / name, manifest.files.get(name)))
+        ]
         if not problems:
             with Store.open(directory) as store:
                 store.check_counts()

@@ -17,6 +17,19 @@ BLOCK = 65_536
 """Rows handled at a time, so that memory does not grow with the index."""
 
 
+class VectorRows(Protocol):
+    """Vectors that stay where they are: an array, or what computes rows when they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_rows, dim)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> Vectors:
+        """Return rows for a slice or an array of row numbers."""
+
+
 class VectorIndex(Protocol):
     """Finds the rows nearest to query vectors by inner product."""
 
@@ -30,6 +43,12 @@ class VectorIndex(Protocol):
             queries: Shape (n, dim), unit rows.
             k: How many; fewer come back when fewer rows exist.
             among: Shape (n_rows,): the rows that may be found; all when None.
+        """
+
+    def candidates(self, queries: Vectors, n: int, among: NDArray[np.bool_] | None = None) -> list[Rows]:
+        """Return for each query rows worth ranking: about its ``n`` best and maybe more, in no order.
+
+        At least ``n`` come back where so many exist. Cheaper than ``search``, which is sure of the best.
         """
 
     def save(self, path: Path) -> None:

@@ -30,12 +30,22 @@ def unit_rows(raw: NDArray[Any]) -> Vectors:
     return np.asarray(rows / lengths, dtype=np.float32)
 
 
-class VectorFile:
+class ArrayFile:
     """Appends rows to a ``.npy`` file whose number of rows is not known beforehand."""
 
-    def __init__(self, path: Path, dim: int) -> None:
+    def __init__(self, path: Path, dtype: str, row_shape: tuple[int, ...]) -> None:
+        """Begin a file.
+
+        Args:
+            path: The file.
+            dtype: NumPy's name of the type of its numbers.
+            row_shape: The shape of one row, () for a single number.
+        """
+        import numpy as np
+
         self._file: BinaryIO = path.open("wb")
-        self._dim = dim
+        self._dtype = np.dtype(dtype).newbyteorder("<")
+        self._row_shape = row_shape
         self.n_rows = 0
         self._write_header()
         self._header_size = self._file.tell()
@@ -44,12 +54,22 @@ class VectorFile:
         import numpy as np
 
         # The format pads its header so that the first axis may grow in place.
-        header = {"descr": "<f4", "fortran_order": False, "shape": (self.n_rows, self._dim)}
+        shape = (self.n_rows, *self._row_shape)
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._file, header)
 
-    def append(self, rows: Vectors) -> None:
-        """Add rows, shape (n, dim)."""
-        self._file.write(check_vectors(rows, self._dim).astype("<f4", copy=False).tobytes())
+    def append(self, rows: Any) -> None:
+        """Add rows.
+
+        Raises:
+            ValueError: When they are of another shape.
+        """
+        import numpy as np
+
+        rows = np.asarray(rows)
+        if rows.shape[1:] != self._row_shape:
+            raise ValueError(f"rows of shape {rows.shape[1:]} given where {self._row_shape} is needed")
+        self._file.write(rows.astype(self._dtype, copy=False).tobytes())
         self.n_rows += len(rows)
 
     def close(self) -> None:
@@ -59,9 +79,25 @@ class VectorFile:
             self._file.seek(0)
             self._write_header()
             if self._file.tell() != self._header_size:
-                raise ValueError("the header of the vector file changed its size")
+                raise ValueError("the header of the file changed its size")
         finally:
             self._file.close()
+
+
+class VectorFile(ArrayFile):
+    """Appends checked vectors to a file."""
+
+    def __init__(self, path: Path, dim: int) -> None:
+        super().__init__(path, "float32", (dim,))
+        self._dim = dim
+
+    def append(self, rows: Any) -> None:
+        """Add vectors, shape (n, dim).
+
+        Raises:
+            ValueError: When they are not two-dimensional, not of ``dim`` columns, not real numbers, or not finite.
+        """
+        super().append(check_vectors(rows, self._dim))
 
 
 def open_vectors(path: Path, n_rows: int, dim: int) -> Vectors:

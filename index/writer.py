@@ -8,24 +8,30 @@ import io
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from index.balance import STRENGTH, BalancedVectors, fit_offsets, language_means
 from index.encoder import Fingerprint
 from index.errors import InputError, StoreError
 from index.files import write_error
-from index.kinds import build_vector_index, open_vector_index, suited_kind
+from index.kinds import VectorIndexKind, build_vector_index, open_vector_index, suited_kind
+from index.lexical import LexicalWriter
 from index.manifest import MANIFEST, Counts, Manifest, record_file
 from index.records import Document, LeftOut, Passage, Rejected
-from index.store import DATABASE, FAISS, FILES, LANGS, VECTORS
+from index.sentence_vectors import SentenceWriter
+from index.store import DATABASE, FAISS, FILES, LANGS, OFFSETS, VECTORS
 from index.vectors import VectorFile, open_vectors
 from index.version import __version__
 
 if TYPE_CHECKING:
-    from index.records import Vectors
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from index.records import LangCodes, Vectors
 
 _SCHEMA = """
 CREATE TABLE documents (
@@ -74,6 +80,8 @@ class GenerationWriter:
                 # The folder counts only once it is complete, so a journal would guard nothing.
                 self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
                 self._vectors = VectorFile(folder / VECTORS, fingerprint.dim)
+                self._sentences = SentenceWriter(folder, fingerprint.dim)
+                self._lexical = LexicalWriter(folder)
             except BaseException:
                 self._database.close()
                 raise
@@ -94,13 +102,16 @@ class GenerationWriter:
         return len(self._langs)
 
     def append(
-        self, batch: Sequence[ChunkedDocument], encode: Callable[[Sequence[Passage]], Vectors], n_at_once: int
+        self,
+        batch: Sequence[ChunkedDocument],
+        encode: Callable[[Sequence[Passage]], tuple[Vectors, Vectors]],
+        n_at_once: int,
     ) -> list[Rejected]:
         """Write documents with their passages, and the vectors of those passages that are new.
 
         Args:
             batch: Documents with at least one passage each.
-            encode: Returns the vectors of passages, shape (n, dim).
+            encode: Returns the vectors of passages, shape (n, dim), and of all their sentences, in order.
             n_at_once: The most passages it is given in one call.
 
         Returns:
@@ -111,11 +122,13 @@ class GenerationWriter:
             refused, new = self._add_documents(batch)
         for at in range(0, len(new), n_at_once):
             passages = new[at : at + n_at_once]
-            vectors = encode(passages)
+            vectors, of_sentences = encode(passages)
             if len(vectors) != len(passages):
                 raise ValueError(f"{len(vectors)} vectors came back for {len(passages)} passages")
             with writing(self.directory):
                 self._vectors.append(vectors)
+                self._sentences.append(passages, of_sentences)
+                self._lexical.append([passage.model_text for passage in passages])
                 self._database.executemany(
                     "INSERT INTO passages VALUES (?, ?, ?, ?, ?)",
                     [(row, p.passage_id, p.lang, p.context, p.text) for row, p in enumerate(passages, self.n_passages)],
@@ -196,27 +209,43 @@ class GenerationWriter:
         new[key] = row, passage
         return row
 
-    def finish(self, settings: dict[str, Any], sources: Sequence[str]) -> Manifest:
-        """Write what derives from the passages and vectors, then the manifest."""
-        with writing(self.directory):
-            return self._finish(settings, sources)
+    @property
+    def languages(self) -> list[str]:
+        """The languages of the passages so far, in order of their tags."""
+        return sorted(set(self._langs))
 
-    def _finish(self, settings: dict[str, Any], sources: Sequence[str]) -> Manifest:
+    def finish(
+        self,
+        settings: dict[str, Any],
+        sources: Sequence[str],
+        parallel: Mapping[str, NDArray[np.float64]],
+    ) -> Manifest:
+        """Write what derives from the passages and vectors, then the manifest.
+
+        Args:
+            settings: Of the build, as plain data.
+            sources: What the build was given to read, in order.
+            parallel: What ``index.balance.parallel_means`` gives, or nothing.
+        """
+        with writing(self.directory):
+            return self._finish(settings, sources, parallel)
+
+    def _finish(
+        self, settings: dict[str, Any], sources: Sequence[str], parallel: Mapping[str, NDArray[np.float64]]
+    ) -> Manifest:
         import numpy as np
 
         self._database.execute("PRAGMA optimize")
         self._database.close()
         self._vectors.close()
+        self._sentences.close()
         counted = Counter(self._langs)
-        languages = sorted(counted)
-        codes = {lang: i for i, lang in enumerate(languages)}
-        buffer = io.BytesIO()  # NumPy itself would not say that a disk is full
-        np.save(buffer, np.array([codes[lang] for lang in self._langs], np.uint16))
-        (self.folder / LANGS).write_bytes(buffer.getbuffer())
-        vectors = open_vectors(self.folder / VECTORS, len(self._langs), self._fingerprint.dim)
-        kind = suited_kind(len(vectors))
-        build_vector_index(kind, vectors).save(self.folder / FAISS)
-        open_vector_index(kind, self.folder / FAISS, vectors)  # what cannot be opened must not replace what can
+        languages = self.languages
+        numbers = {lang: i for i, lang in enumerate(languages)}
+        codes = np.array([numbers[lang] for lang in self._langs], np.uint16)
+        save_array(self.folder / LANGS, codes)
+        self._lexical.finish(codes)
+        kind = self._index_vectors(codes, languages, parallel)
         manifest = Manifest(
             tool_version=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -231,18 +260,46 @@ class GenerationWriter:
                 left_out=dict(sorted(self._left_out.items())),
                 rejected=self._n_rejected,
                 languages={lang: counted[lang] for lang in languages},
+                sentences=self._sentences.n_sentences,
             ),
             files={name: record_file(self.folder / name) for name in FILES},
             kind=kind.value,
+            balance=STRENGTH,
         )
         (self.folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
         return manifest
 
+    def _index_vectors(
+        self, codes: LangCodes, languages: Sequence[str], parallel: Mapping[str, NDArray[np.float64]]
+    ) -> VectorIndexKind:
+        """Write the languages' offsets, and the vector index of the vectors without a part of them."""
+        vectors = open_vectors(self.folder / VECTORS, len(codes), self._fingerprint.dim)
+        means = language_means(vectors, codes, len(languages))
+        counted = Counter(self._langs)
+        offsets = fit_offsets(languages, [counted[lang] for lang in languages], means, parallel)
+        save_array(self.folder / OFFSETS, offsets)
+        rows = BalancedVectors(vectors, codes, offsets, STRENGTH)
+        kind = suited_kind(len(vectors))
+        build_vector_index(kind, rows).save(self.folder / FAISS)
+        open_vector_index(kind, self.folder / FAISS, rows)  # what cannot be opened must not replace what can
+        return kind
+
     def abandon(self) -> None:
         """Let go of the files without finishing."""
         self._database.close()
-        with contextlib.suppress(OSError, ValueError):
-            self._vectors.close()
+        for file in (self._vectors, self._sentences):
+            with contextlib.suppress(OSError, ValueError):
+                file.close()
+        self._lexical.abandon()
+
+
+def save_array(path: Path, array: NDArray[Any]) -> None:
+    """Write a ``.npy`` file."""
+    import numpy as np
+
+    buffer = io.BytesIO()  # NumPy itself would not say that a disk is full
+    np.save(buffer, array)
+    path.write_bytes(buffer.getbuffer())
 
 
 @contextlib.contextmanager

@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from search.cli_options import F, backend_options, index_option, quiet_option
+from search.cli_options import F, backend_options, index_option, quiet_option, ranking_options
+from search.rank_settings import RankSettings
 from search.render import render_answer
 from search.terminal import progress_for
+
+if TYPE_CHECKING:
+    from search.searcher import Searcher
 
 
 def ask_options(command: F) -> F:
     """Add the options that say what is searched, and by which model."""
     for option in (
         quiet_option,
+        ranking_options,
         backend_options,
         click.option("--model", default=None, help="The index's model: its folder now, or its hub id to fetch it."),
         click.option(
@@ -35,23 +41,26 @@ def ask_options(command: F) -> F:
 @click.argument("query", metavar="QUERY")
 @ask_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--explain", is_flag=True, help="Show what each score is made of, and the words that count for it.")
 def search(
     query: str,
-    directory: str,
     k: int,
     lang: str | None,
     per_language: int | None,
+    mode: str,
+    balance: str,
     as_json: bool,
-    model: str | None,
-    backend: str,
-    threads: int,
+    explain: bool,
     quiet: bool,
+    **opened: Any,
 ) -> None:
     """Find the passages closest to QUERY, in all languages. "-" reads one query a line from standard input.
 
     JSON keys: query, rank, score, lang, source, doc_id, title, passage_id, start, end, text, metadata, also_in,
-    n_places. start and end count characters of the document's text as read; also_in lists the first 20 other places of
-    the very same passage, n_places counts them all and this one.
+    n_places, highlight, dense, balance, lexical, terms. start and end count characters of the document's text as read,
+    and so does highlight, the sentence closest to the query; also_in lists the first 20 other places of the very same
+    passage, n_places counts them all and this one. The score is the sum of dense, balance and lexical; terms is filled
+    by --explain.
 
     \b
     tongues search --index my-index "How do companies keep customers satisfied?"
@@ -61,11 +70,8 @@ def search(
     _check_k(per_language)
     if query != "-" and not query.strip():
         raise click.UsageError("the query is empty; ask with at least one word.")
-    from search.searcher import Searcher
-
-    with Searcher.open(
-        directory, model=model, backend=backend, threads=threads, progress=progress_for(quiet)
-    ) as searcher:
+    settings = RankSettings(mode, balance)
+    with _open(quiet=quiet, **opened) as searcher:
         # A question from a pipe is answered at once, so that another program may ask and wait.
         for line in sys.stdin if query == "-" else [query]:
             asked = line.strip()
@@ -74,14 +80,15 @@ def search(
             notice = searcher.notice(asked)
             if notice and not quiet:
                 click.echo(notice, err=True)
-            hits = searcher.search(asked, k, lang=lang, per_language=per_language)
+            hits = searcher.search(asked, k, lang=lang, per_language=per_language, settings=settings, explain=explain)
             if as_json:
                 for hit in hits:
                     click.echo(json.dumps(hit.to_dict(), ensure_ascii=False))
             else:
                 width = shutil.get_terminal_size((100, 24)).columns
                 seen = searcher.detect_language(asked)
-                for shown in render_answer(asked, seen, hits, width=width, grouped=per_language is not None):
+                grouped = per_language is not None
+                for shown in render_answer(asked, seen, hits, width=width, grouped=grouped, explain=explain):
                     click.echo(shown)
                 click.echo()
             sys.stdout.flush()
@@ -91,15 +98,14 @@ def search(
 @ask_options
 @click.option("--no-history", is_flag=True, help="Neither recall nor keep what is typed.")
 def shell(
-    directory: str,
     k: int,
     lang: str | None,
     per_language: int | None,
-    model: str | None,
-    backend: str,
-    threads: int,
+    mode: str,
+    balance: str,
     quiet: bool,
     no_history: bool,
+    **opened: Any,
 ) -> None:
     """Ask one question after another; index and model stay loaded, so each takes milliseconds.
 
@@ -111,17 +117,27 @@ def shell(
     tongues shell --index my-index --per-language 2
     """
     _check_k(per_language)
-    from search.searcher import Searcher
     from search.shell import Shell, read_lines
 
-    with Searcher.open(
-        directory, model=model, backend=backend, threads=threads, progress=progress_for(quiet)
-    ) as searcher:
+    settings = RankSettings(mode, balance)
+    with _open(quiet=quiet, **opened) as searcher:
         if lang is not None:
             searcher.check_langs(lang)
         if not quiet and sys.stdin.isatty():
-            click.echo(f"{directory}: {searcher.manifest.counts.passages:,} passages. :help, or a question", err=True)
-        Shell(searcher, k, lang, per_language, quiet=quiet).run(read_lines(keep=not no_history))
+            click.echo(
+                f"{opened['directory']}: {searcher.manifest.counts.passages:,} passages. :help, or a question", err=True
+            )
+        Shell(searcher, k, lang, per_language, settings, quiet=quiet).run(read_lines(keep=not no_history))
+
+
+def _open(directory: str, *, rerank: str | None, quiet: bool, **opened: Any) -> Searcher:
+    """Open the searcher that the options name."""
+    from search.rerank import Reranker
+    from search.searcher import Searcher
+
+    progress = progress_for(quiet)
+    reranker = Reranker.open(rerank, progress=progress) if rerank else None
+    return Searcher.open(directory, reranker=reranker, progress=progress, **opened)
 
 
 def _check_k(per_language: int | None) -> None:

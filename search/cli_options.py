@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from index.config import Backend
+from search.rank_settings import Balance, Mode
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,6 +38,34 @@ def backend_options(command: F) -> F:
             default=str(Backend.AUTO),
             show_default=True,
             help="What computes: OpenVINO where it can, or torch.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def ranking_options(command: F) -> F:
+    """Add --mode, --balance and --rerank, the same for every command that ranks passages."""
+    for option in (
+        click.option(
+            "--rerank",
+            default=None,
+            metavar="MODEL",
+            help="Order the best hits by a cross-encoder of sentence-transformers: a hub id or a folder.",
+        ),
+        click.option(
+            "--balance",
+            type=click.Choice([str(balance) for balance in Balance]),
+            default=str(Balance.AUTO),
+            show_default=True,
+            help="How far the languages' places in the vector space are evened out.",
+        ),
+        click.option(
+            "--mode",
+            type=click.Choice([str(mode) for mode in Mode]),
+            default=str(Mode.HYBRID),
+            show_default=True,
+            help="Rank by meaning (dense), by words (lexical), or by both.",
         ),
     ):
         command = option(command)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from index.errors import InputError
 from search.eval_report import LABELS, QueryScores
+from search.lines import placed_lines
 from search.metrics import paired_p
 from search.tables import change, number, p_value, table
 
@@ -68,6 +72,29 @@ class Comparison:
             },
             "mean": {"n": sum(self.n.values()), **{name: one.to_dict() for name, one in self.mean.items()}},
         }
+
+
+def read_reports(path: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+    """Read the reports of a file by the names of their sets: one JSON object a line.
+
+    Raises:
+        InputError: When the file cannot be read or is empty, or a line is no report, or one of a set that is there.
+    """
+    reports: dict[str, dict[str, Any]] = {}
+    for where, line in placed_lines(Path(path)):
+        try:
+            report = json.loads(line)
+            name = report["set"]
+            if not isinstance(name, str):
+                raise TypeError("set")
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{where}: is no report. Write the file with: tongues eval SET --json > FILE") from error
+        if name in reports:
+            raise InputError(f"{where}: the set {name!r} is there twice. Keep one of its lines.")
+        reports[name] = report
+    if not reports:
+        raise InputError(f"{os.fspath(path)}: is empty. Write it with: tongues eval SET --json > FILE")
+    return reports
 
 
 def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:

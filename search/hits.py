@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from index.store import Occurrence, StoredPassage
+    from search.ranking import Ranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Hit:
     Attributes:
         query: The query as asked.
         rank: From 1; within its language when the search was made per language.
-        score: Higher is better: the cosine of query and passage.
+        score: Higher is better: the sum of ``dense``, ``balance`` and ``lexical``, or a cross-encoder's score.
         lang: BCP 47 language of the passage, ``und`` when unknown.
         source: The file the passage is from.
         doc_id: The document in that file.
@@ -29,6 +30,12 @@ class Hit:
         metadata: Further fields of the document.
         also_in: The first 20 of the other places where the very same passage stands.
         n_places: In how many places it stands, this one included.
+        highlight: Offsets in the document's text of the sentence closest to the query; all of the passage when it is
+            one sentence, or sentences have no vectors in the index.
+        dense: What meaning gives to the score.
+        balance: What the balance of languages gives to it.
+        lexical: What words give to it.
+        terms: The words of the passage that the query has too, when they were asked for.
     """
 
     query: str
@@ -45,11 +52,17 @@ class Hit:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     also_in: tuple[Occurrence, ...] = ()
     n_places: int = 1
+    highlight: tuple[int, int] = (0, 0)
+    dense: float = 0.0
+    balance: float = 0.0
+    lexical: float = 0.0
+    terms: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the hit as plain data, the keys in the order of the attributes."""
         plain: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
         plain["metadata"] = dict(self.metadata)
+        plain["highlight"], plain["terms"] = list(self.highlight), list(self.terms)
         plain["also_in"] = [
             {"source": o.source, "doc_id": o.doc_id, "title": o.title, "start": o.start, "end": o.end}
             for o in self.also_in
@@ -57,13 +70,24 @@ class Hit:
         return plain
 
 
-def make_hit(query: str, rank: int, score: float, passage: StoredPassage) -> Hit:
-    """Make a hit of a stored passage; the first place it stands in is the one shown."""
+def make_hit(query: str, rank: int, passage: StoredPassage, ranked: Ranked, at: int, terms: Sequence[str] = ()) -> Hit:
+    """Make a hit of a stored passage; the first place it stands in is the one shown.
+
+    Args:
+        query: As asked.
+        rank: From 1.
+        passage: As stored.
+        ranked: The passages found.
+        at: Which of them this is.
+        terms: The words that the passage shares with the query.
+    """
     first, *others = passage.occurrences
+    begin, end = (int(offset) for offset in ranked.highlights[at])
+    whole = not 0 <= begin < end <= len(passage.text)
     return Hit(
         query=query,
         rank=rank,
-        score=score,
+        score=float(ranked.scores[at]),
         lang=passage.lang,
         source=first.source,
         doc_id=first.doc_id,
@@ -75,4 +99,9 @@ def make_hit(query: str, rank: int, score: float, passage: StoredPassage) -> Hit
         metadata=passage.metadata,
         also_in=tuple(others),
         n_places=passage.n_places,
+        highlight=(first.start, first.end) if whole else (first.start + begin, first.start + end),
+        dense=float(ranked.dense[at]),
+        balance=float(ranked.balance[at]),
+        lexical=float(ranked.lexical[at]),
+        terms=tuple(terms),
     )

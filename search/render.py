@@ -20,9 +20,12 @@ _STEERING = re.compile("[\u2028-\u202e\u2066-\u2069\x00-\x1f\x7f-\x9f]")
 _LONGEST_TITLE = 80
 
 
-def render_answer(query: str, lang: str, hits: Sequence[Hit], *, width: int, grouped: bool) -> list[str]:
+def render_answer(
+    query: str, lang: str, hits: Sequence[Hit], *, width: int, grouped: bool, explain: bool = False
+) -> list[str]:
     """Return the lines that show a question, the language it seems to be in, and its hits."""
-    return [f"{lang}  {isolate(snippet(query, 2 * width))}", *render_hits(hits, width=width, grouped=grouped)]
+    shown = render_hits(hits, width=width, grouped=grouped, explain=explain)
+    return [f"{lang}  {isolate(snippet(query, 2 * width))}", *shown]
 
 
 def isolate(text: str) -> str:
@@ -71,13 +74,16 @@ def place(source: str, doc_id: str) -> str:
     return source if is_named else f"{source} {doc_id}"
 
 
-def render_hits(hits: Sequence[Hit], *, width: int, grouped: bool = False) -> Iterator[str]:
+def render_hits(hits: Sequence[Hit], *, width: int, grouped: bool = False, explain: bool = False) -> Iterator[str]:
     """Yield the lines that show hits: rank, score, language, source and title, then a snippet of two lines' length.
+
+    The snippet begins with the sentence closest to the query.
 
     Args:
         hits: In the order to show.
         width: Columns of the terminal.
         grouped: Whether to put a line before each language.
+        explain: Whether to show what a score is made of.
     """
     last = ""
     for hit in hits:
@@ -87,6 +93,22 @@ def render_hits(hits: Sequence[Hit], *, width: int, grouped: bool = False) -> It
         more = f" (+{hit.n_places - 1:,} more)" if hit.n_places > 1 else ""
         where = isolate(place(hit.source, hit.doc_id))
         yield f"{hit.rank:>3}  {hit.score:.3f}  {hit.lang}  {where}:{hit.start}-{hit.end}{more}"
-        if hit.title and not snippet(hit.text, width).lstrip("# ").startswith(hit.title[:_LONGEST_TITLE]):
+        text = _from_highlight(hit)
+        if hit.title and not snippet(text, width).lstrip("# ").startswith(hit.title[:_LONGEST_TITLE]):
             yield f"     {isolate(snippet(hit.title, _LONGEST_TITLE))}"
-        yield f"     {isolate(snippet(hit.text, 2 * width - 12))}"
+        yield f"     {isolate(snippet(text, 2 * width - 12))}"
+        if explain:
+            yield f"     {_explanation(hit)}"
+
+
+def _from_highlight(hit: Hit) -> str:
+    """Return a passage from its closest sentence on, "…" before it where more is before it."""
+    begin = hit.highlight[0] - hit.start
+    return f"… {hit.text[begin:]}" if 0 < begin < len(hit.text) else hit.text
+
+
+def _explanation(hit: Hit) -> str:
+    """Say what a score is made of, and which words count for it."""
+    parts = f"dense {hit.dense:.3f}  balance {hit.balance:+.3f}  lexical {hit.lexical:+.3f}"
+    words = ", ".join(isolate(word) for word in hit.terms)
+    return f"{parts}  words: {words}" if words else parts

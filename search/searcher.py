@@ -17,14 +17,18 @@ from index.manifest import Manifest
 from index.progress import SILENT, Progress
 from index.store import Store
 from search.hits import Hit, make_hit
+from search.rank_settings import Mode, RankSettings
+from search.ranking import Ranked, Ranker
+from search.rerank import Scorer, rerank
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from index.records import Vectors
     from index.vector_index import VectorIndex
 
+_RERANKED = 50
+"""Hits that a reranker reads at least; a fifth of it in each language where languages are grouped."""
 _QUERY_BATCH = 256
 """Queries searched together, so that memory does not grow with their number."""
 
@@ -32,7 +36,9 @@ _QUERY_BATCH = 256
 class Searcher:
     """An open index and the encoder that made it; safe to use from one thread at a time."""
 
-    def __init__(self, store: Store, encoder: Encoder, vector_index: VectorIndex) -> None:
+    def __init__(
+        self, store: Store, encoder: Encoder, vector_index: VectorIndex, reranker: Scorer | None = None
+    ) -> None:
         """Use ``Searcher.open``.
 
         Raises:
@@ -41,8 +47,8 @@ class Searcher:
         _check_encoder(store.manifest, encoder.fingerprint, str(store.directory))
         self._store = store
         self._encoder = encoder
-        self._index = vector_index
-        _ = store.lang_codes  # mapped now: later builds may clear the file away, and this index still answers
+        self._ranker = Ranker(store, vector_index)
+        self._reranker = reranker
 
     @classmethod
     def open(
@@ -53,6 +59,7 @@ class Searcher:
         backend: Backend | str = Backend.AUTO,
         threads: int = 0,
         encoder: Encoder | None = None,
+        reranker: Scorer | None = None,
         progress: Progress = SILENT,
     ) -> Searcher:
         """Open an index with the model it was made with.
@@ -63,6 +70,7 @@ class Searcher:
             backend: What computes the query's vector: ``auto``, ``openvino`` or ``torch``.
             threads: Threads of the model; 0 for as many as there are cores.
             encoder: An encoder to use instead.
+            reranker: Orders the best hits of every search anew: a ``search.rerank.Reranker``.
             progress: Told of the model's preparation, and when torch has to serve in place of OpenVINO.
 
         Raises:
@@ -80,7 +88,7 @@ class Searcher:
                 progress,
                 may_fetch=model is not None,
             )
-            return cls(store, encoder, vector_index.result())
+            return cls(store, encoder, vector_index.result(), reranker)
         except BaseException:
             vector_index.wait()  # it reads from the store
             store.close()
@@ -97,7 +105,14 @@ class Searcher:
         return self._store.manifest.languages
 
     def search(
-        self, query: str, k: int = 10, *, lang: str | Sequence[str] | None = None, per_language: int | None = None
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        lang: str | Sequence[str] | None = None,
+        per_language: int | None = None,
+        settings: RankSettings | None = None,
+        explain: bool = False,
     ) -> list[Hit]:
         """Return the passages closest to a query, best first, across all languages.
 
@@ -107,12 +122,17 @@ class Searcher:
             lang: Only passages of this language, or of these: a list, or a text such as "te,fa".
             per_language: Return this many hits of each language instead: grouped, the language of the best hit first,
                 ranks counted within the language.
+            settings: How to rank; the defaults when None.
+            explain: Give each hit the words that it shares with the query.
 
         Raises:
-            QueryError: For an empty query, ``k`` below 1, or a language that the index does not hold.
+            QueryError: For an empty query, ``k`` below 1, a language that the index does not hold, or a mode that it
+                is too old for.
             IndexDamagedError: When the index cannot be read.
         """
-        return self.search_batch([query], k, lang=lang, per_language=per_language)[0]
+        return self.search_batch([query], k, lang=lang, per_language=per_language, settings=settings, explain=explain)[
+            0
+        ]
 
     def search_batch(
         self,
@@ -121,6 +141,8 @@ class Searcher:
         *,
         lang: str | Sequence[str] | None = None,
         per_language: int | None = None,
+        settings: RankSettings | None = None,
+        explain: bool = False,
     ) -> list[list[Hit]]:
         """Return the hits of each query, as ``search`` does; many at once are faster.
 
@@ -137,16 +159,35 @@ class Searcher:
         for name, value in (("k", k), ("per_language", per_language)):
             if value is not None and value < 1:
                 raise QueryError(f"{name} is {value}; ask for at least 1 passage.")
+        settings = settings or RankSettings()
+        if settings.mode == Mode.LEXICAL and not self._store.has_parts:
+            raise QueryError(
+                f"{self._store.directory}: written in format {self.manifest.format_version}, which has no words to "
+                "search by. Search by meaning, or build the index again."
+            )
         langs = self.check_langs(lang) if lang is not None else []
         hits: list[list[Hit]] = []
         for at in range(0, len(queries), _QUERY_BATCH):
             part = queries[at : at + _QUERY_BATCH]
-            vectors = self._encoder.encode_queries(part)
             if per_language is None:
-                hits += self._closest(part, vectors, k, self._rows_of(langs) if langs else None)
+                filters = [self._rows_of(langs) if langs else None]
             else:
-                hits += self._closest_per_language(part, vectors, per_language, langs or self.languages)
+                filters = [self._rows_of([lang]) for lang in langs or self.languages]
+            lexical_only = settings.mode == Mode.LEXICAL
+            vectors = None if lexical_only else self._encoder.encode_queries(part)
+            found = self._ranker.rank(part, vectors, self._depth(k, per_language), settings, filters)
+            of_part = self._make_hits(part, found, explain=explain)
+            if self._reranker:
+                grouped = per_language is not None
+                of_part = [rerank(one, self._reranker, per_language or k, grouped=grouped) for one in of_part]
+            hits += of_part
         return hits
+
+    def _depth(self, k: int, per_language: int | None) -> int:
+        """Return how many hits are found, of each language or in all, so that a reranker has some to choose from."""
+        if per_language is not None:
+            return max(per_language, _RERANKED // 5) if self._reranker else per_language
+        return max(k, _RERANKED) if self._reranker else k
 
     def detect_language(self, query: str) -> str:
         """Return the language a query seems to be in; English and the index's languages are likelier than others."""
@@ -185,29 +226,24 @@ class Searcher:
         codes = [self.languages.index(lang) for lang in langs]
         return np.isin(self._store.lang_codes, codes)
 
-    def _closest(
-        self, queries: Sequence[str], vectors: Vectors, k: int, among: NDArray[np.bool_] | None
+    def _make_hits(
+        self, queries: Sequence[str], found: Sequence[Sequence[Ranked]], *, explain: bool
     ) -> list[list[Hit]]:
-        found = self._index.search(vectors, k, among)
-        wanted = sorted({int(row) for rows, _ in found for row in rows})
+        """Return the hits of each query: group after group, the group with the best hit first."""
+        wanted = sorted({int(row) for groups in found for ranked in groups for row in ranked.rows})
         passages = dict(zip(wanted, self._store.passages(wanted), strict=True))
-        return [
-            [
-                make_hit(query, rank, float(score), passages[int(row)])
-                for rank, (row, score) in enumerate(zip(rows, scores, strict=True), 1)
-            ]
-            for query, (rows, scores) in zip(queries, found, strict=True)
-        ]
-
-    def _closest_per_language(
-        self, queries: Sequence[str], vectors: Vectors, n: int, langs: Sequence[str]
-    ) -> list[list[Hit]]:
-        groups = [self._closest(queries, vectors, n, self._rows_of([lang])) for lang in langs]
-        merged = []
-        for of_query in zip(*groups, strict=True):
-            ordered = sorted((group for group in of_query if group), key=lambda group: -group[0].score)
-            merged.append([hit for group in ordered for hit in group])
-        return merged
+        hits = []
+        for query, groups in zip(queries, found, strict=True):
+            words = self._ranker.words(query) if explain else None
+            ordered = sorted((group for group in groups if len(group.rows)), key=lambda group: -float(group.scores[0]))
+            of_query = []
+            for group in ordered:
+                for at, row in enumerate(group.rows):
+                    passage = passages[int(row)]
+                    terms = words.words(passage.text) if words else ()
+                    of_query.append(make_hit(query, at + 1, passage, group, at, terms))
+            hits.append(of_query)
+        return hits
 
     def close(self) -> None:
         """Let go of the index's files."""

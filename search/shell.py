@@ -9,11 +9,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from index.errors import QueryError, TonguesError
 from index.files import home
+from search.rank_settings import RankSettings
 from search.render import printable, render_answer
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ HELP = """Type a question, in any language. Commands:
   :k N                  N passages
   :lang LANGS           only these languages, for example te,fa; without LANGS all again
   :per-language N       the N best of each language; without N the best of all again
+  :mode MODE            hybrid, dense (by meaning alone) or lexical (by words alone)
+  :balance BALANCE      auto, off or full: how far languages are evened out
+  :explain              show what scores are made of, or no longer
   :help, :quit          this text; the end (also Ctrl-D)"""
 _HISTORY_LINES = 1000
 _MOST_DIGITS = 12
@@ -38,14 +42,18 @@ class Shell:
         k: The most passages.
         lang: Only these languages, separated by commas; None for all.
         per_language: This many passages of each language instead; None for the best of all.
+        settings: How passages are ranked.
         quiet: Tell nothing on standard error but errors.
+        explain: Show what scores are made of.
     """
 
     searcher: Searcher
     k: int = 10
     lang: str | None = None
     per_language: int | None = None
+    settings: RankSettings = field(default_factory=RankSettings)
     quiet: bool = False
+    explain: bool = False
 
     def run(self, lines: Iterator[str]) -> None:
         """Answer line by line on standard output until the lines or ":quit" end it; what goes wrong is told."""
@@ -71,10 +79,13 @@ class Shell:
         """
         if asked.startswith(":"):
             return [self._obey(asked)]
-        hits = self.searcher.search(asked, self.k, lang=self.lang, per_language=self.per_language)
+        hits = self.searcher.search(
+            asked, self.k, lang=self.lang, per_language=self.per_language, settings=self.settings, explain=self.explain
+        )
         width = shutil.get_terminal_size((100, 24)).columns
         seen = self.searcher.detect_language(asked)
-        return [*render_answer(asked, seen, hits, width=width, grouped=self.per_language is not None), ""]
+        grouped = self.per_language is not None
+        return [*render_answer(asked, seen, hits, width=width, grouped=grouped, explain=self.explain), ""]
 
     def _talk(self, asked: str, seconds: float) -> None:
         """Tell beside an answer how it came about."""
@@ -99,6 +110,15 @@ class Shell:
             case "per-language":
                 self.per_language = _number(value, name) if value else None
                 return f"{self.per_language} passages of each language" if value else f"the {self.k} best of all"
+            case "mode":
+                self.settings = RankSettings(value, self.settings.balance)
+                return f"mode: {value}"
+            case "balance":
+                self.settings = RankSettings(self.settings.mode, value)
+                return f"balance: {value}"
+            case "explain":
+                self.explain = not self.explain
+                return f"explanations: {'on' if self.explain else 'off'}"
         raise QueryError(f"there is no command :{name}; :help lists them. A question does not begin with a colon.")
 
 

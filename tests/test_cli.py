@@ -13,7 +13,7 @@ from index.store import CURRENT, FAISS, current_generation
 from index.version import __version__
 from search.cli import main
 
-COMMANDS = ["build", "search", "shell", "info", "verify", "models", "demo"]
+COMMANDS = ["build", "search", "shell", "info", "verify", "models", "demo", "eval"]
 KEYS = ["query", "rank", "score", "lang", "source", "doc_id", "title", "passage_id", "start", "end", "text"]
 KEYS += ["metadata", "also_in", "n_places"]
 TEXTS = {
@@ -51,7 +51,7 @@ def test_help(name: str, flag: str) -> None:
     result = tongues(name, flag)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.startswith(f"Usage: tongues {name} ")
-    if name in ("build", "search", "shell"):
+    if name in ("build", "search", "shell", "eval"):
         assert result.stdout.count(f"  tongues {name} ") >= 2  # examples
 
 

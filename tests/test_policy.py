@@ -35,7 +35,13 @@ HEAVY = [
 ]
 HOMES = {
     "charset_normalizer": {"index/readers/legacy.py"},
-    "click": {"search/cli.py", "search/cli_ask.py", "search/cli_build.py", "search/cli_options.py"},
+    "click": {
+        "search/cli.py",
+        "search/cli_ask.py",
+        "search/cli_build.py",
+        "search/cli_eval.py",
+        "search/cli_options.py",
+    },
     "faiss": {"index/flat_index.py", "index/pq_index.py", "index/vector_index.py"},
     "huggingface_hub": {"index/models.py"},
     "nncf": {"index/openvino_export.py"},
@@ -43,7 +49,8 @@ HOMES = {
     "platformdirs": {"index/files.py"},
     "py3langid": {"index/language_model.py"},
     "scipy": {"search/metrics.py"},
-    "sentence_transformers": {"index/torch_encoder.py"},
+    # One makes vectors of texts, the other scores pairs of them: no line of the one would serve the other.
+    "sentence_transformers": {"index/torch_encoder.py", "search/rerank.py"},
     "sentencex": {"index/sentences.py"},
     "sqlite3": {"index/store.py", "index/writer.py"},
     "tokenizers": {

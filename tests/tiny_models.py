@@ -98,3 +98,18 @@ def make_static_model(folder: Path) -> Path:
     tokenizer = Tokenizer(models.WordLevel({"<unk>": 0, "labas": 1, "rytas": 2}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return save(folder, StaticEmbedding(tokenizer, embedding_weights=np.eye(3, 8, dtype=np.float32)))
+
+
+def make_cross_encoder(folder: Path, parts: Path, n_labels: int = 1) -> Path:
+    """Write a model that scores pairs of texts: random weights, large enough that every token counts."""
+    import torch
+    from sentence_transformers import CrossEncoder
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    torch.manual_seed(4)
+    config = BertConfig.from_pretrained(parts, num_labels=n_labels, initializer_range=0.3)
+    inner = folder.with_name(folder.name + "-parts")
+    BertForSequenceClassification(config).save_pretrained(inner)
+    AutoTokenizer.from_pretrained(parts).save_pretrained(inner)
+    CrossEncoder(str(inner), device="cpu", max_length=MAX_TOKENS).save(str(folder))
+    return folder

@@ -1,0 +1,193 @@
+"""The words of all passages: which term stands in which row, for ranking by BM25."""
+
+from __future__ import annotations
+
+import contextlib
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from index import postings
+from index.errors import IndexDamagedError
+from index.lexical_files import LANG_COUNTS, LANG_STARTS, LEXICAL_FILES, ROWS, STARTS, TERMS, TYPES, WEIGHTS, term_key
+from index.lexical_query import LexicalQuery
+from index.postings import PostingSorter, changes
+from index.terms import terms
+from index.vectors import ArrayFile, open_array
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from index.records import LangCodes
+
+__all__ = ["LEXICAL_FILES", "LexicalIndex", "LexicalQuery", "LexicalWriter"]
+
+_TEMPORARY = "lexical-postings.tmp"
+
+_K1 = 1.2
+_B = 0.75
+"""Source: Robertson, Zaragoza 2009, The probabilistic relevance framework: BM25 and beyond, section 3.5."""
+
+
+class LexicalWriter:
+    """Receives the texts of rows, and writes the files of a lexical index.
+
+    Memory does not grow with the texts but for four bytes a row. What cannot be written is an ``OSError``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Begin in a folder; a temporary file in it lasts until ``finish`` or ``abandon``."""
+        self._folder = folder
+        self._sorter = PostingSorter(folder / _TEMPORARY)
+        self._keys = array("Q")
+        self._first_row = 0
+        self._lengths = array("I")
+
+    def append(self, texts: Sequence[str]) -> None:
+        """Add the next rows."""
+        for text in texts:
+            keys = [term_key(term) for term in terms(text)]
+            self._keys.extend(keys)
+            self._lengths.append(len(keys))
+            if len(self._keys) >= postings.BLOCK:
+                self._flush()
+
+    def _flush(self) -> None:
+        import numpy as np
+
+        n_rows = len(self._lengths)
+        rows = np.arange(self._first_row, n_rows, dtype=np.uint32)
+        lengths = np.array(self._lengths[self._first_row :], np.int64)
+        self._sorter.add(np.array(self._keys, np.uint64), np.repeat(rows, lengths))
+        self._keys, self._first_row = array("Q"), n_rows
+
+    def finish(self, lang_codes: LangCodes) -> None:
+        """Write the files.
+
+        Args:
+            lang_codes: Shape (n_rows,).
+        """
+        import numpy as np
+
+        if len(lang_codes) != len(self._lengths):
+            raise ValueError(f"{len(lang_codes)} languages given for {len(self._lengths)} rows")
+        try:
+            self._flush()
+            lengths = np.array(self._lengths, np.float64)
+            average = max(lengths.sum() / max(len(lengths), 1), 1e-9)
+            norms = (_K1 * (1 - _B + _B * lengths / average)).astype(np.float32)
+            with contextlib.ExitStack() as stack:
+                files = {}
+                for name, dtype in TYPES.items():
+                    file = ArrayFile(self._folder / name, dtype, (2,) if name == LANG_COUNTS else ())
+                    files[name] = stack.enter_context(contextlib.closing(file))
+                _write(self._sorter, norms, lang_codes, files)
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of the temporary file without finishing."""
+        self._sorter.close()
+
+
+def _write(
+    sorter: PostingSorter, norms: NDArray[np.float32], lang_codes: LangCodes, files: dict[str, ArrayFile]
+) -> None:
+    import numpy as np
+
+    n_postings = n_langs = 0
+    for part in sorter.iter_sorted():
+        first = changes(part["term"])
+        starts = np.flatnonzero(first)
+        files[TERMS].append(part["term"][starts])
+        files[STARTS].append(n_postings + starts)
+        files[ROWS].append(part["row"])
+        weights = part["count"] / (part["count"] + norms[part["row"]])
+        files[WEIGHTS].append(np.maximum(np.rint(255 * weights), 1))
+        # Terms are numbered within the part, so that term and language make one number that sorts.
+        pairs, counts = np.unique((np.cumsum(first) - 1) * 65_536 + lang_codes[part["row"]], return_counts=True)
+        files[LANG_STARTS].append(n_langs + np.flatnonzero(changes(pairs // 65_536)))
+        files[LANG_COUNTS].append(np.stack((pairs % 65_536, counts), axis=1))
+        n_postings += len(part)
+        n_langs += len(pairs)
+    files[STARTS].append(np.array([n_postings]))
+    files[LANG_STARTS].append(np.array([n_langs]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LexicalIndex:
+    """The words of all passages, opened for reading; nothing is read before a query asks for it.
+
+    Attributes:
+        folder: Where its files are.
+        n_rows: The number of passages.
+        lang_counts: Shape (n_langs,): passages by language.
+        arrays: The files by name, mapped into memory.
+    """
+
+    folder: Path
+    n_rows: int
+    lang_counts: NDArray[np.float64]
+    arrays: dict[str, NDArray[Any]]
+
+    @classmethod
+    def open(cls, folder: Path, n_rows: int, lang_counts: Sequence[int]) -> LexicalIndex:
+        """Open the files of an index.
+
+        Args:
+            folder: Where they are.
+            n_rows: The number of passages.
+            lang_counts: How many of them are in each language, by code.
+
+        Raises:
+            IndexDamagedError: When a file cannot be read, or does not fit the others.
+        """
+        import numpy as np
+
+        arrays = {name: _open(folder / name, dtype) for name, dtype in TYPES.items()}
+        n_terms = len(arrays[TERMS])
+        shapes = {
+            TERMS: (n_terms,),
+            STARTS: (n_terms + 1,),
+            ROWS: (len(arrays[ROWS]),),
+            WEIGHTS: (len(arrays[ROWS]),),
+            LANG_STARTS: (n_terms + 1,),
+            LANG_COUNTS: (len(arrays[LANG_COUNTS]), 2),
+        }
+        for name, shape in shapes.items():
+            if arrays[name].shape != shape:
+                raise IndexDamagedError(
+                    f"{folder / name}: {arrays[name].shape} values where {shape} belong. Build the index again."
+                )
+        for name, into in ((STARTS, ROWS), (LANG_STARTS, LANG_COUNTS)):
+            if (arrays[name][0], arrays[name][-1]) != (0, len(arrays[into])):
+                raise IndexDamagedError(f"{folder / name}: does not fit {into}. Build the index again.")
+        return cls(folder, n_rows, np.array(lang_counts, np.float64), arrays)
+
+    def query(self, text: str) -> LexicalQuery:
+        """Look up the terms of a query.
+
+        Raises:
+            IndexDamagedError: When a file holds what cannot be.
+        """
+        return LexicalQuery(self, text)
+
+
+def _open(path: Path, dtype: str) -> NDArray[Any]:
+    """Map a file into memory whose shape only its header tells.
+
+    Raises:
+        IndexDamagedError: When it is no array of this type.
+    """
+    import numpy as np
+
+    try:
+        with path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            shape, _, _ = np.lib.format.read_array_header_1_0(file)
+    except Exception as error:  # a damaged header makes NumPy raise whatever parsing it ended in
+        raise IndexDamagedError(f"{path}: cannot be read ({error}). Build the index again.") from error
+    return np.asarray(open_array(path, shape, dtype))

@@ -1,0 +1,178 @@
+"""One query's words against the words of all passages."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from index.errors import IndexDamagedError
+from index.lexical_files import LANG_COUNTS, LANG_STARTS, ROWS, STARTS, TERMS, WEIGHTS, term_key
+from index.terms import iter_terms, terms
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from index.lexical import LexicalIndex
+    from index.records import Rows, Scores
+
+_MOST_POSTINGS = 20_000
+"""Postings read to find candidates, by the rarest terms first; ten times as many when the rarest term has them."""
+
+
+class LexicalQuery:
+    """Scores rows by the terms of a query.
+
+    A score is what a row has of the query by BM25, divided by what a row full of all its terms would have: 0 to 1,
+    comparable between queries. Terms that stand nowhere count in the divisor, as the rarest ones.
+
+    Source: Robertson, Zaragoza 2009, The probabilistic relevance framework: BM25 and beyond; with the idf of Lucene,
+    Kamphuis, de Vries, Boytsov, Lin 2020, Which BM25 do you mean?
+    """
+
+    def __init__(self, index: LexicalIndex, text: str) -> None:
+        """Use ``LexicalIndex.query``."""
+        self._index = index
+        self._terms = frozenset(terms(text))
+        self._found = self._find()
+        n_absent = len(self._terms) - len(self._found)
+        whole = sum(idf for idf, *_ in self._found) + n_absent * _idf(index.n_rows, 0)
+        self._shares = [idf / whole for idf, *_ in self._found]
+
+    def _find(self) -> list[tuple[float, int, int, int]]:
+        """Return idf, start and end of the postings, and number of each term that stands somewhere, rarest first."""
+        import numpy as np
+
+        known, starts = self._index.arrays[TERMS], self._index.arrays[STARTS]
+        if not self._terms or not len(known):
+            return []
+        keys = np.array(sorted(map(term_key, self._terms)), np.uint64)
+        numbers = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+        numbers = numbers[known[numbers] == keys]
+        n_postings, n_rows = len(self._index.arrays[ROWS]), self._index.n_rows
+        found = []
+        for number, start, end in zip(
+            numbers.tolist(), starts[numbers].tolist(), starts[numbers + 1].tolist(), strict=True
+        ):
+            if not 0 <= start < end <= n_postings or end - start > n_rows:
+                raise self._damaged(STARTS)
+            found.append((_idf(n_rows, end - start), start, end, number))
+        return sorted(found, key=lambda term: (term[2] - term[1], term[3]))
+
+    @cached_property
+    def coverage(self) -> Scores:
+        """How far each language has the query's words: near 1 for the one it is written in, shape (n_langs,).
+
+        A term counts by its idf, and in a language by how much rarer it is there than where it is most frequent.
+        """
+        import numpy as np
+
+        index = self._index
+        counts, bounds, n_langs = index.arrays[LANG_COUNTS], index.arrays[LANG_STARTS], len(index.lang_counts)
+        if not self._found:
+            return np.zeros(n_langs, np.float32)
+        numbers = np.array([number for *_, number in self._found])
+        starts, ends = bounds[numbers], bounds[numbers + 1]
+        sizes = ends - starts
+        if starts.min() < 0 or ends.max() > len(counts) or sizes.min() < 1 or sizes.max() > n_langs:
+            raise self._damaged(LANG_STARTS)
+        first = np.cumsum(sizes) - sizes
+        pairs = counts[np.arange(sizes.sum()) + np.repeat(starts - first, sizes)]
+        codes = pairs[:, 0]
+        if codes.max() >= n_langs:
+            raise self._damaged(LANG_COUNTS)
+        rates = pairs[:, 1] / np.maximum(index.lang_counts[codes], 1)
+        shares = self._shares / np.maximum(np.maximum.reduceat(rates, first), 1e-12)
+        total = np.bincount(codes, np.repeat(shares, sizes) * rates, n_langs)
+        return np.minimum(total, 1).astype(np.float32)
+
+    def scores(self, rows: Rows) -> Scores:
+        """Return the scores of some rows, shape (len(rows),)."""
+        import numpy as np
+
+        asked = np.asarray(rows).astype(np.uint32)
+        order = np.argsort(asked)
+        asked = asked[order]
+        total = np.zeros(len(asked), np.float32)
+        for share, (_, start, end, _) in zip(self._shares, self._found, strict=True):
+            there, weights = self._postings(start, end)
+            at = there.searchsorted(asked)
+            hit = np.flatnonzero(there.take(at, mode="clip") == asked)
+            total[hit] += np.float32(share / 255) * weights.take(at[hit], mode="clip")
+        scores = np.empty_like(total)
+        scores[order] = np.minimum(total, 1)
+        return scores
+
+    def best(self, k: int, among: NDArray[np.bool_] | None = None) -> Rows:
+        """Return up to ``k`` rows worth ranking: those with most of the query's rarest terms, equal ones by row.
+
+        Frequent terms are left aside once the rarer ones have led to enough rows, and alone lead to none when they are
+        in most rows of a large index.
+
+        Args:
+            k: How many.
+            among: Shape (n_rows,): the rows that may be found; all when None.
+        """
+        import numpy as np
+
+        sizes = [end - start for _, start, end, _ in self._found]
+        n_used = n_read = 0
+        while n_used < len(sizes) and n_read + sizes[n_used] <= _MOST_POSTINGS * (1 if n_used else 10):
+            n_read += sizes[n_used]
+            n_used += 1
+        total = self._total(n_used)
+        if among is not None:
+            total[~among] = 0
+        rows = np.flatnonzero(total)
+        if k <= 0 or not len(rows):
+            return np.empty(0, np.int64)
+        found = total[rows]
+        if len(rows) > k:
+            kept = found >= np.partition(found, len(found) - k)[len(found) - k]
+            rows, found = rows[kept], found[kept]
+        best: Rows = rows[np.argsort(-found, kind="stable")[:k]]
+        return best
+
+    def all_scores(self) -> Scores:
+        """Return the scores of all rows, shape (n_rows,)."""
+        import numpy as np
+
+        scores: Scores = np.minimum(self._total(len(self._found)), 1)
+        return scores
+
+    def _total(self, n_terms: int) -> Scores:
+        """Return what the rarest terms add to the score of every row."""
+        import numpy as np
+
+        total = np.zeros(self._index.n_rows, np.float32)
+        for share, (_, start, end, _) in zip(self._shares[:n_terms], self._found, strict=False):
+            rows, weights = self._postings(start, end)
+            if rows.max() >= len(total):
+                raise self._damaged(ROWS)
+            total[rows] += np.float32(share / 255) * weights
+        return total
+
+    def _postings(self, start: int, end: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        return self._index.arrays[ROWS][start:end], self._index.arrays[WEIGHTS][start:end]
+
+    def matches(self, text: str) -> list[tuple[int, int]]:
+        """Return the offsets of the words of a passage that are words of the query, overlapping ones as one."""
+        spans: list[tuple[int, int]] = []
+        for term, start, end in iter_terms(text):
+            if term in self._terms:
+                if spans and start < spans[-1][1]:
+                    start = spans.pop()[0]
+                spans.append((start, end))
+        return spans
+
+    def words(self, text: str) -> list[str]:
+        """Return the words of a passage that are words of the query, as they stand there, each once, in order."""
+        return list(dict.fromkeys(text[start:end] for start, end in self.matches(text)))
+
+    def _damaged(self, name: str) -> IndexDamagedError:
+        return IndexDamagedError(f"{self._index.folder / name}: holds what cannot be. Build the index again.")
+
+
+def _idf(n_rows: int, n_with: int) -> float:
+    return math.log1p((n_rows - n_with + 0.5) / (n_with + 0.5))
