@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from index.cache import make_once
 from index.encoder import Encoder, PromptedEncoder
+from index.errors import InputError
 from index.files import home
 from index.progress import Progress
 from index.records import UNKNOWN_LANG
@@ -48,25 +49,28 @@ _NOTHING = 1e-6
 """A length below which nothing is left of a vector."""
 
 
-def parallel_means(encoder: Encoder, progress: Progress) -> dict[str, NDArray[np.float64]]:
-    """Return the mean vector of each language of the parallel text, as passages; computed once for a model.
+def parallel_means(encoder: Encoder, progress: Progress, path: Path = PARALLEL_TEXT) -> dict[str, NDArray[np.float64]]:
+    """Return the mean vector of each language of a parallel text, as passages; computed once for a model.
+
+    Args:
+        encoder: Makes the vectors.
+        progress: Told how far it is.
+        path: The parallel text.
 
     Raises:
-        StoreError: When it cannot be kept on this machine.
+        InputError: When it cannot be read.
+        StoreError: When the means cannot be kept on this machine.
     """
     import numpy as np
 
-    text = PARALLEL_TEXT.read_bytes()
-    lines = [json.loads(line) for line in text.splitlines()]
+    lines = _read_parallel(path)
     langs = list(lines[0])
 
     def compute() -> NDArray[np.float64]:
         progress.start("comparing languages", len(langs) * len(lines), "text")
         try:
-            of_langs = ([line[lang] for line in lines] for lang in langs)
-            return np.stack(
-                [encoder.encode_passages(part, progress).mean(axis=0, dtype="float64") for part in of_langs]
-            )
+            vectors = (encoder.encode_passages([line[lang] for line in lines], progress) for lang in langs)
+            return np.stack([of_lang.mean(axis=0, dtype="float64") for of_lang in vectors])
         finally:
             progress.end()
 
@@ -77,10 +81,37 @@ def parallel_means(encoder: Encoder, progress: Progress) -> dict[str, NDArray[np
         np.save(folder / _MEANS, compute())
         return {"langs": langs}
 
-    made_of = json.dumps(dataclasses.asdict(encoder.fingerprint), sort_keys=True).encode() + text
-    folder = make_once(home() / "languages-apart" / hashlib.sha256(made_of).hexdigest()[:16], keep, progress)
+    made_of = json.dumps([dataclasses.asdict(encoder.fingerprint), lines], sort_keys=True)
+    key = hashlib.sha256(made_of.encode()).hexdigest()[:16]
+    folder = make_once(home() / "languages-apart" / key, keep, progress)
     means = open_array(folder / _MEANS, (len(langs), encoder.fingerprint.dim), "float64")
     return dict(zip(langs, np.array(means), strict=True))
+
+
+def _read_parallel(path: Path) -> list[dict[str, str]]:
+    """Return the lines of a parallel text: language tag to text, the same languages in each.
+
+    Raises:
+        InputError: When it cannot be read, is empty, or a line is not like the first.
+    """
+    lines: list[dict[str, str]] = []
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, text in enumerate(file, 1):
+                line = json.loads(text)
+                if not isinstance(line, dict) or not all(isinstance(one, str) and one.strip() for one in line.values()):
+                    raise InputError(f"{path}:{number}: not an object of texts. Write one text a language, by its tag.")
+                lines.append({_primary(lang): one for lang, one in line.items()})
+                if lines[-1].keys() != lines[0].keys() or len(lines[0]) < 2:
+                    langs = ", ".join(lines[0])
+                    raise InputError(f"{path}:{number}: not in two or more languages, the same in each line ({langs}).")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: cannot be read as JSON Lines ({error}). Give one object a line, in UTF-8."
+        ) from error
+    if not lines:
+        raise InputError(f"{path}: is empty. Give one object a line, the same text in each language.")
+    return lines
 
 
 def language_means(vectors: Vectors, codes: LangCodes, n_langs: int) -> NDArray[np.float64]:
@@ -110,7 +141,7 @@ def fit_offsets(
         languages: The languages of an index.
         counts: How many passages each has.
         means: The mean vector of each, shape (n_langs, dim).
-        parallel: The mean vector of each language of the parallel text.
+        parallel: The mean vector of each language of the parallel text, or nothing.
     """
     import numpy as np
 
@@ -118,10 +149,9 @@ def fit_offsets(
     real = [i for i, lang in enumerate(languages) if lang != UNKNOWN_LANG]
     if len(real) < 2:
         return offsets.astype(np.float32)
-    middle = np.mean(list(parallel.values()), axis=0)
     known = [i for i in real if _primary(languages[i]) in parallel]
     for i in known:
-        offsets[i] = parallel[_primary(languages[i])] - middle
+        offsets[i] = parallel[_primary(languages[i])] - np.mean(list(parallel.values()), axis=0)
     for i in set(real) - set(known):
         others = [j for j in known or real if j != i]
         part = _TRUST * counts[i] / (counts[i] + _FEW)

@@ -36,10 +36,10 @@ _LONGEST_HEADING = 100
 _LONGEST_HEADING_WORDS = 14
 _SENTENCE_ENDS = ".!…۔。;,،؛"
 _ATX_HEADING = re.compile(r"#{1,6}\s+(?=\S)")
-_SHORT_SENTENCE = 50
-"""Characters below which a sentence has no vector of its own.
+_SHORT_SENTENCE = 12
+"""Characters below which a sentence has no vector of its own ("Yes.", "3)").
 
-Source: on 3,132 passages of four languages, 50 and 80 rank as well as 1 with 14 % and 29 % fewer vectors; 120 is worse.
+Source: on 3,132 passages of four languages, joining all below 25, 50 or 80 characters ranked no better, Telugu worse.
 """
 _MIN_LETTERS = 40
 """A line of fewer letters shows no change of language unless its script changes."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from index.config import Backend, ModelSettings
+from index.config import Backend, ModelSettings, Precision
 from index.errors import BackendError, ModelError, StoreError
 from index.models import find_model
 from index.progress import SILENT, Progress
@@ -177,3 +177,24 @@ def open_encoder(settings: ModelSettings, progress: Progress = SILENT, *, may_fe
     if notice:
         progress.note(f"{notice} torch computes instead: slower, in {encoder.fingerprint.precision}.")
     return encoder
+
+
+def settings_for(made_with: Fingerprint, model: str | None, backend: Backend | str, threads: int) -> ModelSettings:
+    """Return the settings of an encoder for an index that exists.
+
+    Args:
+        made_with: What made its vectors.
+        model: That model, when it is elsewhere now.
+        backend: What computes.
+        threads: Threads of the model; 0 for as many as there are cores.
+    """
+    # torch has no int8; its fp32 is what int8 stands for.
+    precision = Precision.AUTO if backend == Backend.TORCH else made_with.precision
+    return ModelSettings(
+        name=model or made_with.model,
+        query_prompt=made_with.query_prompt,
+        passage_prompt=made_with.passage_prompt,
+        backend=backend,
+        precision=precision,
+        threads=threads,
+    )

@@ -91,10 +91,28 @@ def locked(directory: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def write_generation(directory: Path, fingerprint: Fingerprint) -> Iterator[GenerationWriter]:
-    """Give a writer whose generation becomes the current one when the block ends well.
+    """Give a writer whose generation becomes the current one when the block ends well, as ``new_generation`` has it.
 
-    The directory must be ``locked``, and the caller calls ``finish``. Killed at any moment, the generation before stays
-    current; what was half written is cleared away by the next build.
+    The caller calls ``finish``.
+
+    Raises:
+        StoreError: When the disk is full, or the directory cannot be written. What the block raises comes out as it is.
+    """
+    with new_generation(directory) as folder:
+        writer = GenerationWriter(directory, folder, fingerprint)
+        try:
+            yield writer
+        except BaseException:
+            writer.abandon()
+            raise
+
+
+@contextlib.contextmanager
+def new_generation(directory: Path) -> Iterator[Path]:
+    """Give an empty folder that becomes the current generation when the block ends well, its manifest written.
+
+    The directory must be ``locked``. Killed at any moment, the generation before stays current; what was half written
+    is cleared away by the next build.
 
     Raises:
         StoreError: When the disk is full, or the directory cannot be written. What the block raises comes out as it is.
@@ -109,12 +127,10 @@ def write_generation(directory: Path, fingerprint: Fingerprint) -> Iterator[Gene
         name = f"g{max(_generations(directory), default=0) + 1:06d}"
     try:
         with new_folder(generations / name) as folder:
-            writer = GenerationWriter(directory, folder, fingerprint)
             try:
-                yield writer
+                yield folder
             except BaseException as error:
                 of_the_block = error
-                writer.abandon()
                 raise
             if not (folder / MANIFEST).is_file():
                 raise ValueError("the generation was not finished")

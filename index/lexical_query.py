@@ -121,17 +121,18 @@ class LexicalQuery:
         while n_used < len(sizes) and n_read + sizes[n_used] <= _MOST_POSTINGS * (1 if n_used else 10):
             n_read += sizes[n_used]
             n_used += 1
-        total = self._total(n_used)
-        if among is not None:
-            total[~among] = 0
-        rows = np.flatnonzero(total)
-        if k <= 0 or not len(rows):
+        if k <= 0 or not n_used:
             return np.empty(0, np.int64)
+        total = self._total(n_used)
+        # Of the postings read, not of all rows, which are many more; a row stands in as many of them as terms.
+        rows = np.concatenate([self._postings(start, end)[0] for _, start, end, _ in self._found[:n_used]])
+        rows = rows if among is None else rows[among[rows]]
         found = total[rows]
-        if len(rows) > k:
-            kept = found >= np.partition(found, len(found) - k)[len(found) - k]
-            rows, found = rows[kept], found[kept]
-        best: Rows = rows[np.argsort(-found, kind="stable")[:k]]
+        if len(rows) > k * n_used:
+            kept = found >= np.partition(found, len(found) - k * n_used)[len(found) - k * n_used]
+            rows = rows[kept]
+        rows = np.unique(rows).astype(np.int64)
+        best: Rows = rows[np.argsort(-total[rows], kind="stable")[:k]]
         return best
 
     def all_scores(self) -> Scores:

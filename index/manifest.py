@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from index.encoder import Fingerprint
-from index.errors import IndexDamagedError, IndexFormatError
+from index.errors import EncoderMismatchError, IndexDamagedError, IndexFormatError
 
 FORMAT_VERSION = 2
 """What is written. Format 1 had no sentences, no words and no offsets of languages."""
@@ -132,3 +132,25 @@ def record_file(path: Path) -> FileRecord:
     """Measure a file: its size and sha256."""
     with path.open("rb") as file:
         return FileRecord(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def check_encoder(manifest: Manifest, have: Fingerprint, where: str) -> None:
+    """Check that an encoder makes the vectors of an index.
+
+    Raises:
+        EncoderMismatchError: Naming in what it differs from the one that did.
+    """
+    made_with = manifest.encoder
+    # The same weights under another name or in another folder give the same vectors, and in another precision vectors
+    # so near that ranks hardly change (README, Speed).
+    if dataclasses.replace(have, model=made_with.model, precision=made_with.precision) == made_with:
+        return
+    different = [
+        f"{field.name} {getattr(made_with, field.name)!r} then, {getattr(have, field.name)!r} now"
+        for field in dataclasses.fields(Fingerprint)
+        if field.name not in ("model", "precision") and getattr(made_with, field.name) != getattr(have, field.name)
+    ]
+    raise EncoderMismatchError(
+        f"{where}: made with another encoder than {have.model} is now ({'; '.join(different)}). "
+        f"Name the model it was made with ({made_with.model}) with --model, or build the index again."
+    )

@@ -116,9 +116,10 @@ class SentenceVectors:
         import numpy as np
 
         first, after = self._starts[rows], self._starts[rows + 1]
-        counts = after - first
-        if len(rows) and (counts.min() < 0 or first.min() < 0 or after.max() > len(self._vectors)):
+        # Compared, not subtracted: the difference of damaged numbers may be too large for its type.
+        if (first < 0).any() or (after < first).any() or (after > len(self._vectors)).any():
             raise IndexDamagedError(f"{self._path}: damaged. Run `tongues verify`, then build the index again.")
+        counts = after - first
         starts = np.concatenate([[0], np.cumsum(counts)])
         wanted = np.repeat(first - starts[:-1], counts) + np.arange(starts[-1])
         vectors = self._vectors[wanted].astype(np.float32)

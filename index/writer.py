@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import sqlite3
 from collections import Counter
@@ -14,16 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from index.balance import STRENGTH, BalancedVectors, fit_offsets, language_means
+from index.balance import STRENGTH
+from index.derived import save_array, write_derived
 from index.encoder import Fingerprint
 from index.errors import InputError, StoreError
 from index.files import write_error
-from index.kinds import VectorIndexKind, build_vector_index, open_vector_index, suited_kind
 from index.lexical import LexicalWriter
 from index.manifest import MANIFEST, Counts, Manifest, record_file
 from index.records import Document, LeftOut, Passage, Rejected
 from index.sentence_vectors import SentenceWriter
-from index.store import DATABASE, FAISS, FILES, LANGS, OFFSETS, VECTORS
+from index.store import DATABASE, FILES, LANGS, VECTORS
 from index.vectors import VectorFile, open_vectors
 from index.version import __version__
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from index.records import LangCodes, Vectors
+    from index.records import Vectors
 
 _SCHEMA = """
 CREATE TABLE documents (
@@ -245,7 +244,8 @@ class GenerationWriter:
         codes = np.array([numbers[lang] for lang in self._langs], np.uint16)
         save_array(self.folder / LANGS, codes)
         self._lexical.finish(codes)
-        kind = self._index_vectors(codes, languages, parallel)
+        vectors = open_vectors(self.folder / VECTORS, len(codes), self._fingerprint.dim)
+        kind = write_derived(self.folder, vectors, codes, languages, parallel)
         manifest = Manifest(
             tool_version=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -269,21 +269,6 @@ class GenerationWriter:
         (self.folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
         return manifest
 
-    def _index_vectors(
-        self, codes: LangCodes, languages: Sequence[str], parallel: Mapping[str, NDArray[np.float64]]
-    ) -> VectorIndexKind:
-        """Write the languages' offsets, and the vector index of the vectors without a part of them."""
-        vectors = open_vectors(self.folder / VECTORS, len(codes), self._fingerprint.dim)
-        means = language_means(vectors, codes, len(languages))
-        counted = Counter(self._langs)
-        offsets = fit_offsets(languages, [counted[lang] for lang in languages], means, parallel)
-        save_array(self.folder / OFFSETS, offsets)
-        rows = BalancedVectors(vectors, codes, offsets, STRENGTH)
-        kind = suited_kind(len(vectors))
-        build_vector_index(kind, rows).save(self.folder / FAISS)
-        open_vector_index(kind, self.folder / FAISS, rows)  # what cannot be opened must not replace what can
-        return kind
-
     def abandon(self) -> None:
         """Let go of the files without finishing."""
         self._database.close()
@@ -291,15 +276,6 @@ class GenerationWriter:
             with contextlib.suppress(OSError, ValueError):
                 file.close()
         self._lexical.abandon()
-
-
-def save_array(path: Path, array: NDArray[Any]) -> None:
-    """Write a ``.npy`` file."""
-    import numpy as np
-
-    buffer = io.BytesIO()  # NumPy itself would not say that a disk is full
-    np.save(buffer, array)
-    path.write_bytes(buffer.getbuffer())
 
 
 @contextlib.contextmanager

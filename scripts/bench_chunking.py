@@ -3,14 +3,13 @@
     python scripts/bench_chunking.py SET_DIR... --sizes 96,128,192,256,384 --out scripts/results/chunking.json
 
 A set is a folder with corpus.jsonl, queries.jsonl (both: _id, text, lang) and qrels.tsv; or a folder of documents with
-questions.jsonl (text, lang, relevant_files), named as DOCUMENTS:QUESTIONS. Passages are ranked by exact search, a
-document by its best passage. Reports nDCG@10 per query language and its unweighted mean.
+questions.jsonl (text, lang, relevant_files), named as DOCUMENTS:QUESTIONS. A document is ranked by its best passage, as a
+search does by default. Reports nDCG@10 per query language and its unweighted mean.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import platform
 import tempfile
 import time
@@ -24,6 +23,8 @@ from index import BuildSettings, ChunkSettings, build
 from index.encoder import open_encoder
 from index.version import __version__
 from search import Searcher
+from search.eval_set import read_eval_set
+from search.metrics import ndcg
 
 Queries = list[tuple[str, str, set[str]]]
 """Text, language, ids of the relevant documents."""
@@ -36,22 +37,8 @@ def read_set(name: str) -> tuple[str, Queries]:
         records = [json.loads(line) for line in Path(questions).read_text("utf-8").splitlines()]
         key = "relevant_files" if "relevant_files" in records[0] else "relevant"
         return documents, [(r["text"], r["lang"], set(r[key])) for r in records]
-    folder = Path(name)
-    relevant: dict[str, set[str]] = defaultdict(set)
-    for line in (folder / "qrels.tsv").read_text("utf-8").splitlines()[1:]:
-        query_id, doc_id, _ = line.split("\t")
-        relevant[query_id].add(doc_id)
-    records = [json.loads(line) for line in (folder / "queries.jsonl").read_text("utf-8").splitlines()]
-    return str(folder / "corpus.jsonl"), [(r["text"], r["lang"], relevant[r["_id"]]) for r in records]
-
-
-def ndcg_at_10(ranking: list[str], relevant: set[str]) -> float:
-    """Return the normalised discounted cumulative gain of the first ten, gains of 0 and 1.
-
-    Source: Järvelin and Kekäläinen 2002; gains are 0 and 1.
-    """
-    gain = sum(1 / math.log2(i + 2) for i, doc in enumerate(ranking[:10]) if doc in relevant)
-    return gain / sum(1 / math.log2(i + 2) for i in range(min(10, len(relevant))))
+    eval_set = read_eval_set(name)
+    return str(eval_set.corpus), [(q.text, q.lang, set(eval_set.qrels[q.query_id])) for q in eval_set.queries]
 
 
 def measure(corpus: str, queries: Queries, size: int, overlap: int, encoder: Any) -> dict[str, Any]:
@@ -65,7 +52,8 @@ def measure(corpus: str, queries: Queries, size: int, overlap: int, encoder: Any
         with Searcher.open(folder, encoder=encoder) as searcher:
             found = searcher.search_batch([text for text, _, _ in queries], 60)
         for (_, lang, relevant), hits in zip(queries, found, strict=True):
-            by_lang[lang].append(ndcg_at_10(list(dict.fromkeys(hit.doc_id for hit in hits)), relevant))
+            ranking = list(dict.fromkeys(hit.doc_id for hit in hits))
+            by_lang[lang].append(ndcg(ranking, dict.fromkeys(relevant, 1)))
     per_language = {lang: sum(values) / len(values) for lang, values in sorted(by_lang.items())}
     return {
         "max_tokens": size,

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,9 @@ import numpy as np
 
 from index import Backend, ModelSettings, Precision, open_encoder
 from index.encoder import PromptedEncoder
-from scripts.bench_chunking import ndcg_at_10
 from scripts.measuring import machine, write_results
+from search.eval_report import score_run
+from search.eval_set import EvalSet, read_eval_set
 
 RIVALS = {
     "torch fp32": (Backend.TORCH, Precision.FP32),
@@ -32,60 +32,28 @@ RIVALS = {
 }
 
 
-def read(folder: Path) -> tuple[list[dict[str, str]], list[dict[str, str]], dict[str, set[str]]]:
-    """Return the passages, queries and relevant passages of a set."""
-    corpus, queries = (
-        [json.loads(line) for line in (folder / name).read_text("utf-8").splitlines()]
-        for name in ("corpus.jsonl", "queries.jsonl")
-    )
-    relevant: dict[str, set[str]] = defaultdict(set)
-    for line in (folder / "qrels.tsv").read_text("utf-8").splitlines()[1:]:
-        query_id, doc_id, _ = line.split("\t")
-        relevant[query_id].add(doc_id)
-    return corpus, queries, relevant
-
-
-def average_precision(ranking: list[str], relevant: set[str]) -> float:
-    """Return the average precision over the first hundred.
-
-    Source: Buckley and Voorhees 2000; as trec_eval's map_cut.100.
-    """
-    found, total = 0, 0.0
-    for rank, doc in enumerate(ranking[:100], 1):
-        if doc in relevant:
-            found += 1
-            total += found / rank
-    return total / len(relevant)
-
-
-def measure(
-    corpus: list[dict[str, str]],
-    queries: list[dict[str, str]],
-    relevant: dict[str, set[str]],
-    encoder: PromptedEncoder,
-    reference: Any,
-) -> tuple[dict[str, Any], Any]:
+def measure(eval_set: EvalSet, encoder: PromptedEncoder, reference: Any) -> tuple[dict[str, Any], Any]:
     """Return the measures of one encoder and its vectors of the passages."""
+    records = [json.loads(line) for line in eval_set.corpus.read_text("utf-8").splitlines()]
     began = time.perf_counter()
-    passages = encoder.encode_passages([record["text"] for record in corpus])
+    passages = encoder.encode_passages([record["text"] for record in records])
     seconds = time.perf_counter() - began
-    asked = encoder.encode_queries([record["text"] for record in queries])
-    ids = np.array([record["_id"] for record in corpus])
-    ndcg, precision = defaultdict(list), defaultdict(list)
-    for query, vector in zip(queries, asked, strict=True):
-        best = ids[np.argsort(-(passages @ vector), kind="stable")[:101]]
-        ranking = [doc for doc in best.tolist() if doc != query["_id"]]
-        ndcg[query["lang"]].append(ndcg_at_10(ranking, relevant[query["_id"]]))
-        precision[query["lang"]].append(average_precision(ranking, relevant[query["_id"]]))
+    asked = encoder.encode_queries([query.text for query in eval_set.queries])
+    run = {}
+    for query, vector in zip(eval_set.queries, asked, strict=True):
+        scores = passages @ vector
+        best = np.argsort(-scores, kind="stable")[:101]
+        run[query.query_id] = [(records[row]["_id"], float(scores[row])) for row in best]
+    langs = {record["_id"]: record["lang"] for record in records}
+    report = score_run(eval_set.queries, eval_set.qrels, run, langs)
     row: dict[str, Any] = {}
-    for name, values in (("ndcg@10", ndcg), ("map@100", precision)):
-        per_language = {lang: sum(of_lang) / len(of_lang) for lang, of_lang in sorted(values.items())}
-        row[name] = {lang: round(value, 4) for lang, value in per_language.items()}
-        row[f"mean {name}"] = round(sum(per_language.values()) / len(per_language), 4)
+    for name in ("ndcg@10", "map@100"):
+        row[name] = {lang: round(of_lang.measures[name], 4) for lang, of_lang in report.per_language.items()}
+        row[f"mean {name}"] = round(report.mean.measures[name], 4)
     if reference is not None:
         cosines = (passages * reference).sum(axis=1)
         row |= {"mean_cosine": round(float(cosines.mean()), 5), "least_cosine": round(float(cosines.min()), 5)}
-    return {**row, "passages_per_second": round(len(corpus) / seconds, 1)}, passages
+    return {**row, "passages_per_second": round(len(records) / seconds, 1)}, passages
 
 
 @click.command()
@@ -95,11 +63,11 @@ def main(sets: tuple[Path, ...], out: Path) -> None:
     """Measure every set with every precision; the first is what the others are compared with."""
     results = []
     for folder in sets:
-        corpus, queries, relevant = read(folder)
+        eval_set = read_eval_set(folder)
         reference = None
         for name, (backend, precision) in RIVALS.items():
             encoder = open_encoder(ModelSettings(backend=backend, precision=precision))
-            row, passages = measure(corpus, queries, relevant, encoder, reference)
+            row, passages = measure(eval_set, encoder, reference)
             reference = passages if reference is None else reference
             results.append({"set": folder.name, "encoder": name, **row})
             click.echo(json.dumps(results[-1]), err=True)

@@ -14,7 +14,7 @@ import click
 from index.config import BuildSettings
 from index.version import __version__
 from search.cli_ask import search, shell
-from search.cli_build import build, build_and_report
+from search.cli_build import build, build_and_report, refit
 from search.cli_eval import evaluate_sets
 from search.cli_options import index_option, quiet_option
 from search.render import render_answer
@@ -52,7 +52,7 @@ def main(debug: bool) -> None:
     """
 
 
-for _command in (build, search, shell, evaluate_sets):
+for _command in (build, refit, search, shell, evaluate_sets):
     main.add_command(_command)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from index.config import OFFLINE_MODEL, BuildSettings, ChunkSettings, FieldNames, ModelSettings, Precision
+from index.encoder import settings_for
 from index.errors import StrictError
-from search.cli_options import backend_options, quiet_option
+from search.cli_options import backend_options, index_option, quiet_option
 from search.terminal import progress_for
 
 if TYPE_CHECKING:
@@ -59,6 +61,41 @@ def build(paths: Sequence[str], out: str, strict: bool, quiet: bool, **options: 
     tongues build corpus.csv --text-field body --id-field number --out my-index
     """
     build_and_report(paths, out, _settings(options), strict=strict, quiet=quiet)
+
+
+@click.command()
+@index_option
+@click.option("--model", default=None, help="The index's model: its folder now, or its hub id to fetch it.")
+@click.option(
+    "--parallel",
+    default=None,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Texts that say the same in several languages, one JSON object a line.  [default: the project's own]",
+)
+@backend_options
+@quiet_option
+def refit(directory: str, model: str | None, parallel: Path | None, backend: str, threads: int, quiet: bool) -> None:
+    """Fit an index's balance of languages anew; nothing is embedded again but the parallel texts.
+
+    The project's own texts are in English, Telugu, Persian, Lithuanian and Urdu; other languages are estimated from
+    their passages. Where you have some fifty sentences that say the same in your languages, this balances them better.
+
+    \b
+    tongues refit --index my-index --parallel sentences.jsonl
+    """
+    from index.balance import PARALLEL_TEXT
+    from index.encoder import open_encoder
+    from index.refit import refit as refit_index
+    from index.store import Store
+
+    progress = progress_for(quiet)
+    with Store.open(directory) as store:
+        settings = settings_for(store.manifest.encoder, model, backend, threads)
+    encoder = open_encoder(settings, progress, may_fetch=model is not None)
+    refit_index(directory, encoder, parallel_text=parallel or PARALLEL_TEXT, progress=progress)
+    if not quiet:
+        click.echo(f"{directory}: balanced anew.", err=True)
 
 
 def build_and_report(sources: Sequence[str], out: str, settings: BuildSettings, *, strict: bool, quiet: bool) -> None:

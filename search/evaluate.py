@@ -17,7 +17,7 @@ from index.config import BuildSettings, FieldNames
 from index.encoder import Encoder
 from index.errors import InputError
 from index.files import home
-from index.manifest import FORMAT_VERSION, record_file
+from index.manifest import FORMAT_VERSION, Manifest, record_file
 from index.progress import SILENT, Progress
 from index.records import Document, Rejected
 from index.store import Store
@@ -33,11 +33,12 @@ if TYPE_CHECKING:
 
 N_DOCUMENTS = 100
 """How many documents of a query are kept: as many as the deepest measure looks at."""
-_FIRST_K = 300
-"""Passages asked for at first: enough for 101 documents where a document has three among them."""
+_FIRST_K = 150
+"""Passages asked for at first: enough where few documents have two among them. Twice as many take half as long again,
+and asking the few others once more costs less."""
 _MORE = 4
 _RERANKED_K = 50
-"""Passages asked for with a reranker: what it reads for an ordinary question too, and 300 would take it minutes."""
+"""Passages asked for with a reranker: as many as it reads for an ordinary question, since each takes it long."""
 _BATCH = 256
 """Queries asked together: as many as the searcher holds at once."""
 
@@ -145,22 +146,24 @@ def evaluate(
     began = time.monotonic()
     run = _ask(searcher, queries, settings, progress, is_reranked=rerank is not None)
     seconds = time.monotonic() - began
-    manifest = searcher.manifest
-    facts = {
+    facts = {**_facts(searcher.manifest, settings), "rerank": rerank, "seconds": round(seconds, 2)}
+    report = score_run(queries, eval_set.qrels, run, doc_langs, set_name=eval_set.name, settings=facts)
+    return Evaluation(report, run)
+
+
+def _facts(manifest: Manifest, settings: RankSettings) -> dict[str, Any]:
+    """Return what a run is made with, as plain data."""
+    return {
         "model": manifest.encoder.model,
         "precision": manifest.encoder.precision,
         "mode": str(settings.mode),
         "balance": str(settings.balance),
-        "rerank": rerank,
         "chunking": dict(manifest.settings.get("chunking", {})),
         "documents": manifest.counts.documents,
         "passages": manifest.counts.passages,
         "rejected": manifest.counts.rejected,
         "version": __version__,
-        "seconds": round(seconds, 2),
     }
-    report = score_run(queries, eval_set.qrels, run, doc_langs, set_name=eval_set.name, settings=facts)
-    return Evaluation(report, run)
 
 
 def _ask(

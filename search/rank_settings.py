@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from index.balance import STRENGTH
 from index.config import choice
+from index.errors import SettingsError
 
 
 class Mode(StrEnum):
@@ -26,21 +29,33 @@ class Balance(StrEnum):
     AUTO = "auto"
     FULL = "full"
 
-    @property
-    def strength(self) -> float:
-        """The part of the offsets that is taken out, from 0 to 1."""
-        return {Balance.OFF: 0.0, Balance.AUTO: AUTO_STRENGTH, Balance.FULL: 1.0}[self]
 
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The numbers behind a score. The defaults rank well for answers and for translations alike (README, Ranking).
 
-AUTO_STRENGTH = 0.7
-SENTENCE_SHARE = 0.5
-"""The part of the meaning's score that comes from the passage's sentences, the rest from the passage as a whole."""
-SENTENCE_TEMPERATURE = 0.03
-"""How far below the closest sentence another one still counts: e times less for each such step of cosine."""
-LEXICAL_WEIGHT = 0.15
-"""What all words of the query together are worth, in cosine."""
-LEXICAL_EXPECTED = 0.2
-"""The lexical score that says nothing for or against a passage in a language that has all words of the query."""
+    Attributes:
+        balance: The part of the languages' offsets that ``Balance.AUTO`` takes out, 0 to 1.
+        sentence_share: The part of meaning that comes from the passage's sentences, 0 to 1; the rest from all of it.
+        sentence_temperature: How far below the closest sentence another one still counts: e times less for each such
+            step of cosine; above 0.
+        lexical: What all words of the query together are worth, in cosine.
+        lexical_expected: The lexical score, 0 to 1, that says nothing for or against a passage in a language that has
+            all words of the query.
+    """
+
+    balance: float = STRENGTH
+    sentence_share: float = 0.6
+    sentence_temperature: float = 0.03
+    lexical: float = 0.15
+    lexical_expected: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("balance", "sentence_share", "lexical_expected"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingsError(f"{name} is {getattr(self, name)}; give a number from 0 to 1.")
+        if not (0 <= self.lexical < math.inf and 0 < self.sentence_temperature < math.inf):
+            raise SettingsError("lexical and sentence_temperature must be numbers of 0 or more; the latter above 0.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +65,19 @@ class RankSettings:
     Attributes:
         mode: What a score is made of.
         balance: How far languages' offsets are taken out.
+        weights: The numbers behind a score.
     """
 
     mode: Mode | str = Mode.HYBRID
     balance: Balance | str = Balance.AUTO
+    weights: Weights = field(default_factory=Weights)
 
     def __post_init__(self) -> None:
         for name, kind in (("mode", Mode), ("balance", Balance)):
             # A plain text is as good as the member it names.
             object.__setattr__(self, name, choice(kind, getattr(self, name), name))
+
+    @property
+    def strength(self) -> float:
+        """The part of the offsets that is taken out, from 0 to 1."""
+        return {Balance.OFF: 0.0, Balance.AUTO: self.weights.balance, Balance.FULL: 1.0}[Balance(self.balance)]

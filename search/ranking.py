@@ -11,15 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from search.rank_settings import (
-    LEXICAL_EXPECTED,
-    LEXICAL_WEIGHT,
-    SENTENCE_SHARE,
-    SENTENCE_TEMPERATURE,
-    Balance,
-    Mode,
-    RankSettings,
-)
+from search.rank_settings import Mode, RankSettings, Weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,7 +105,7 @@ class Ranker:
             return [[self._by_words(query, k, among) for among in filters] for query in queries]
         # In steps, so that one hit more is not found among other candidates.
         n = _CANDIDATES * 2 ** max(0, (2 * k - 1) // _CANDIDATES).bit_length()
-        near = [self._near(vectors, n, among, Balance(settings.balance).strength) for among in filters]
+        near = [self._near(vectors, n, among, settings.strength) for among in filters]
         ranked = []
         for i, query in enumerate(queries):
             lexical = self.words(query) if settings.mode == Mode.HYBRID else None
@@ -178,20 +170,20 @@ class Ranker:
         if lexical is not None:
             rows = np.union1d(rows, lexical.best(_LEXICAL_CANDIDATES, among).astype(np.int64))
         codes = self._codes[rows]
-        plain, level = self._cosines(vector, self._vectors[rows], codes, Balance(settings.balance).strength)
+        plain, level = self._cosines(vector, self._vectors[rows], codes, settings.strength)
         words = np.zeros(len(rows), np.float32)
         if lexical is not None:
-            expected = LEXICAL_EXPECTED * lexical.coverage[codes]
-            words = (LEXICAL_WEIGHT * (lexical.scores(rows) - expected)).astype(np.float32)
+            expected = settings.weights.lexical_expected * lexical.coverage[codes]
+            words = (settings.weights.lexical * (lexical.scores(rows) - expected)).astype(np.float32)
         if len(rows) > n:
             kept = np.argpartition(-(level + words), n - 1)[:n]
             rows, codes, plain, level, words = rows[kept], codes[kept], plain[kept], level[kept], words[kept]
         highlights = None
         if self._sentences is not None:
             found = self._sentences.of(rows)
-            strength = Balance(settings.balance).strength
+            strength = settings.strength
             cosines = self._cosines(vector, found.vectors, np.repeat(codes, np.diff(found.starts)), strength)
-            plain, level, highlights = _with_sentences(plain, level, found, *cosines)
+            plain, level, highlights = _with_sentences(plain, level, found, *cosines, settings.weights)
         ranked = self._ranked(rows, plain, level - plain, words, highlights)
         return ranked[np.lexsort((rows, -ranked.scores))]
 
@@ -231,7 +223,7 @@ class Ranker:
 
 
 def _with_sentences(
-    plain: Scores, level: Scores, found: FoundSentences, plain_parts: Scores, level_parts: Scores
+    plain: Scores, level: Scores, found: FoundSentences, plain_parts: Scores, level_parts: Scores, weights: Weights
 ) -> tuple[Scores, Scores, NDArray[np.int32]]:
     """Mix the cosines of passages with those of their sentences, the closest of which weigh most.
 
@@ -241,6 +233,7 @@ def _with_sentences(
         found: The passages' sentences.
         plain_parts: The cosines of the sentences.
         level_parts: The same, balanced.
+        weights: How much they count.
 
     Returns:
         The mixed cosines as they are, balanced, and where the closest sentences stand, shape (n, 2).
@@ -255,12 +248,12 @@ def _with_sentences(
     owners = np.repeat(np.arange(len(some)), counts[some])
     starts = found.starts[:-1][some]
     best = np.maximum.reduceat(level_parts, starts)
-    weights = np.exp((level_parts - best[owners]) / SENTENCE_TEMPERATURE)
-    weights /= np.add.reduceat(weights, starts)[owners]
+    attention = np.exp((level_parts - best[owners]) / np.float32(weights.sentence_temperature))
+    attention /= np.add.reduceat(attention, starts)[owners]
     mixed = []
     for whole, parts in ((plain, plain_parts), (level, level_parts)):
         one = whole.copy()
-        one[some] += SENTENCE_SHARE * (np.add.reduceat(weights * parts, starts) - whole[some])
+        one[some] += weights.sentence_share * (np.add.reduceat(attention * parts, starts) - whole[some])
         mixed.append(one)
     closest = np.flatnonzero(level_parts == best[owners])[::-1]
     highlights[some[owners[closest]]] = found.spans[closest]  # backwards: of equal ones the first stays

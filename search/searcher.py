@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from index.background import Background
-from index.config import Backend, ModelSettings, Precision
-from index.encoder import Encoder, Fingerprint, open_encoder
-from index.errors import EncoderMismatchError, QueryError
+from index.config import Backend
+from index.encoder import Encoder, open_encoder, settings_for
+from index.errors import QueryError
 from index.language import detect_language
-from index.manifest import Manifest
+from index.manifest import Manifest, check_encoder
 from index.progress import SILENT, Progress
 from index.store import Store
 from search.hits import Hit, make_hit
@@ -44,7 +43,7 @@ class Searcher:
         Raises:
             EncoderMismatchError: When the index was made with another encoder.
         """
-        _check_encoder(store.manifest, encoder.fingerprint, str(store.directory))
+        check_encoder(store.manifest, encoder.fingerprint, str(store.directory))
         self._store = store
         self._encoder = encoder
         self._ranker = Ranker(store, vector_index)
@@ -84,7 +83,7 @@ class Searcher:
         try:
             # A model that only the index names is not fetched: opening somebody's index must not use the network.
             encoder = encoder or open_encoder(
-                _settings(store.manifest.encoder, model, backend, threads),
+                settings_for(store.manifest.encoder, model, backend, threads),
                 progress,
                 may_fetch=model is not None,
             )
@@ -254,34 +253,3 @@ class Searcher:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-
-def _settings(made_with: Fingerprint, model: str | None, backend: Backend | str, threads: int) -> ModelSettings:
-    """Return the settings that give query vectors for an index."""
-    # torch has no int8; its fp32 is what int8 stands for.
-    precision = Precision.AUTO if backend == Backend.TORCH else made_with.precision
-    return ModelSettings(
-        name=model or made_with.model,
-        query_prompt=made_with.query_prompt,
-        passage_prompt=made_with.passage_prompt,
-        backend=backend,
-        precision=precision,
-        threads=threads,
-    )
-
-
-def _check_encoder(manifest: Manifest, have: Fingerprint, where: str) -> None:
-    made_with = manifest.encoder
-    # The same weights under another name or in another folder give the same vectors, and in another precision vectors
-    # so near that ranks hardly change (README, Speed).
-    if dataclasses.replace(have, model=made_with.model, precision=made_with.precision) == made_with:
-        return
-    different = [
-        f"{field.name} {getattr(made_with, field.name)!r} then, {getattr(have, field.name)!r} now"
-        for field in dataclasses.fields(Fingerprint)
-        if field.name not in ("model", "precision") and getattr(made_with, field.name) != getattr(have, field.name)
-    ]
-    raise EncoderMismatchError(
-        f"{where}: made with another encoder than {have.model} is now ({'; '.join(different)}). "
-        f"Name the model it was made with ({made_with.model}) with --model, or build the index again."
-    )

@@ -1,0 +1,79 @@
+"""Fits the balance of languages of an index anew, from the vectors it holds: no passage is embedded again."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from index.balance import PARALLEL_TEXT, STRENGTH, parallel_means
+from index.derived import write_derived
+from index.encoder import Encoder
+from index.errors import IndexFormatError
+from index.generations import locked, new_generation
+from index.manifest import MANIFEST, Manifest, check_encoder, record_file
+from index.progress import SILENT, Progress
+from index.store import FAISS, FILES, OFFSETS, Store, current_generation
+from index.version import __version__
+from index.writer import writing
+
+_DERIVED = (OFFSETS, FAISS)
+
+
+def refit(
+    directory: str | os.PathLike[str],
+    encoder: Encoder,
+    *,
+    parallel_text: str | os.PathLike[str] = PARALLEL_TEXT,
+    progress: Progress = SILENT,
+) -> Manifest:
+    """Fit the languages' offsets of an index anew, and make its vector index of them; the old one serves meanwhile.
+
+    Args:
+        directory: The index directory.
+        encoder: The encoder that made it.
+        parallel_text: A JSON Lines file: each line the same in several languages, their tags the keys.
+        progress: Told how far the parallel text is embedded.
+
+    Returns:
+        The manifest of the new generation.
+
+    Raises:
+        InputError: When the parallel text cannot be used.
+        StoreError: When the index cannot be read or written, is of format 1, or was made with another encoder.
+    """
+    out = Path(directory)
+    current_generation(out)  # a directory that is no index is not made one
+    with locked(out), Store.open(out) as store:
+        manifest = store.manifest
+        if not store.has_parts:
+            raise IndexFormatError(
+                f"{out}: written in format {manifest.format_version}, which has no balance of languages. Build it again."
+            )
+        check_encoder(manifest, encoder.fingerprint, str(out))
+        parallel = parallel_means(encoder, progress, Path(parallel_text)) if len(manifest.languages) > 1 else {}
+        with new_generation(out) as folder, writing(out):
+            for name in FILES:
+                if name not in _DERIVED:
+                    _link(store.folder / name, folder / name)
+            kind = write_derived(folder, store.vectors(), store.lang_codes, manifest.languages, parallel)
+            new = dataclasses.replace(
+                manifest,
+                tool_version=__version__,
+                created=datetime.now(UTC).isoformat(timespec="seconds"),
+                kind=kind.value,
+                balance=STRENGTH,
+                files={**manifest.files, **{name: record_file(folder / name) for name in _DERIVED}},
+            )
+            (folder / MANIFEST).write_text(new.to_json(), "utf-8")
+    return new
+
+
+def _link(source: Path, target: Path) -> None:
+    """Have a file in two generations, which never change; copied where the disk cannot do that."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
