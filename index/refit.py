@@ -50,7 +50,7 @@ def refit(
         manifest = store.manifest
         if not store.has_parts:
             raise IndexFormatError(
-                f"{out}: written in format {manifest.format_version}, which has no balance of languages. Build it again."
+                f"{out}: written in format {manifest.format_version}, which has no balance of languages. Build it anew."
             )
         check_encoder(manifest, encoder.fingerprint, str(out))
         parallel = parallel_means(encoder, progress, Path(parallel_text)) if len(manifest.languages) > 1 else {}

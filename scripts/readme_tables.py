@@ -142,6 +142,44 @@ def _cosine(row: dict[str, Any]) -> str:
     return f"{row['mean_cosine']:.4f}" if "mean_cosine" in row else ""
 
 
+_SETS = {"mixed": ("nDCG@10", "ndcg@10"), "parallel": ("mAP@100", "map@100")}
+"""What counts on each set, as people and as reports write it."""
+
+
+def ranking_table() -> str:
+    """Return what each part of the ranking is worth: a row a variant, a column a set."""
+    rows = results("ranking")["variants"]
+    by_place = {(row["variant"], row["set"]): row for row in rows}
+    langs = [lang for lang, found in rows[0].items() if isinstance(found, dict) and "ndcg@10" in found]
+    header = ["", *(f"{name}: {shown} ({' '.join(langs[:-1])})" for name, (shown, _) in _SETS.items())]
+    return table(
+        header,
+        (
+            [name, *(_by_lang(by_place[name, of_set], langs, measure) for of_set, (_, measure) in _SETS.items())]
+            for name in dict.fromkeys(row["variant"] for row in rows)
+        ),
+    )
+
+
+def _by_lang(row: dict[str, Any], langs: list[str], measure: str) -> str:
+    *each, mean = (f"{row[lang][measure]:.3f}" for lang in langs)
+    return f"**{mean}** ({' '.join(each)})"
+
+
+def sensitivity_table() -> str:
+    """Return what changes with each number of the ranking alone."""
+    record = results("ranking")
+    rows = record["sensitivity"]
+    of_default = {row["set"]: row for row in record["variants"] if row["variant"] == "all (the default)"}
+    lines = []
+    for number, default in record["defaults"].items():
+        for value in sorted({default, *(row["value"] for row in rows if row["number"] == number)}):
+            found = {row["set"]: row for row in rows if (row["number"], row["value"]) == (number, value)} or of_default
+            measured = [f"{found[name]['mean'][measure]:.4f}" for name, (_, measure) in _SETS.items()]
+            lines.append([f"`{number}`", f"**{value}**" if value == default else value, *measured])
+    return table(["number", "value", *(f"{name}: mean {shown}" for name, (shown, _) in _SETS.items())], lines)
+
+
 def results(name: str) -> dict[str, Any]:
     """Return the raw figures of a benchmark."""
     record: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
@@ -162,6 +200,8 @@ TABLES = {
     "ingest-growth": ingest_growth_table,
     "query-growth": query_growth_table,
     "precision": precision_table,
+    "ranking": ranking_table,
+    "sensitivity": sensitivity_table,
 }
 
 
