@@ -3,8 +3,8 @@
     python scripts/bench_chunking.py SET_DIR... --sizes 96,128,192,256,384 --out scripts/results/chunking.json
 
 A set is a folder with corpus.jsonl, queries.jsonl (both: _id, text, lang) and qrels.tsv; or a folder of documents with
-questions.jsonl (text, lang, relevant_files), named as DOCUMENTS:QUESTIONS. Passages are ranked as by default, a document
-by its best one. Reports nDCG@10 per query language and its unweighted mean.
+questions.jsonl (text, lang, relevant_files), named as DOCUMENTS:QUESTIONS. Ranked as by default, a document by its best
+passage. Reports nDCG@10 per query language and its unweighted mean.
 """
 
 from __future__ import annotations

@@ -9,13 +9,20 @@ from index.version import __version__
 
 if TYPE_CHECKING:
     from search.hits import Hit
+    from search.rank_settings import Balance, Mode, RankSettings, Weights
+    from search.rerank import Reranker
     from search.searcher import Searcher
 
-__all__ = ["Hit", "Searcher", "__version__"]
+__all__ = ["Balance", "Hit", "Mode", "RankSettings", "Reranker", "Searcher", "Weights", "__version__"]
 
 _HOMES = {
+    "Balance": "search.rank_settings",
     "Hit": "search.hits",
+    "Mode": "search.rank_settings",
+    "RankSettings": "search.rank_settings",
+    "Reranker": "search.rerank",
     "Searcher": "search.searcher",
+    "Weights": "search.rank_settings",
 }
 """Where each public name is made; imported when first used, since all of them take as long as a search."""
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from index import offline_model
+from index.balance import parallel_means
 from index.config import ModelSettings
 from index.encoder import PromptedEncoder, open_encoder
+from index.progress import SILENT
 from tests.toys import ToyEncoder, make_tiny_model
 
 
@@ -27,9 +29,9 @@ def toy() -> ToyEncoder:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real, tiny sentence-transformers model in a folder, exported once, so that no test tells of it by the way."""
+    """A real, tiny sentence-transformers model in a folder, prepared once, so that no test tells of it by the way."""
     folder = make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
-    open_encoder(ModelSettings(str(folder)))
+    parallel_means(open_encoder(ModelSettings(str(folder))), SILENT)
     return folder
 
 

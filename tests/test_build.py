@@ -90,10 +90,12 @@ def test_progress_reaches_exactly_the_bytes_of_the_files(corpus: Path, tmp_path:
     told = Told()
     build([corpus], tmp_path / "index", encoder=ToyEncoder(), progress=told)
     n_bytes = sum(f.stat().st_size for f in corpus.rglob("*") if f.is_file() and f.suffix != ".png")
-    assert told.stages == [("indexing", n_bytes, "B")]
-    assert sum(told.steps) == n_bytes
+    # Two languages are compared by the same sentences in five languages.
+    assert told.stages == [("indexing", n_bytes, "B"), ("comparing languages", 5 * 192, "text")]
+    assert sum(told.steps[:-5]) == n_bytes
+    assert told.steps[-5:] == [192] * 5
     assert told.notes[-1] == "6 documents, 5 passages"
-    assert told.n_ends == 1
+    assert told.n_ends == 2
 
 
 def test_many_batches_make_the_same_index_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,16 +54,29 @@ def test_paths_are_relative_to_the_configuration(folder: Path, tiny_model: Path,
     assert (folder / "index" / CURRENT).read_text() == "g000001\n"  # the old index is still in use
 
 
+@pytest.mark.parametrize(("setting", "n_sentences"), [("", 2), ("sentences = true\n", 2), ("sentences = false\n", 0)])
+def test_sentences_may_be_left_out(setting: str, n_sentences: int, folder: Path, tiny_model: Path) -> None:
+    (folder / "reports" / "a.txt").write_text("The bakery is open. It sells bread.")
+    config = folder / "nightly.toml"
+    config.write_text(f'out = "index"\nsources = ["reports"]\n{setting}[model]\nname = "{tiny_model}"\n')
+    assert rebuild(config, "-q").returncode == 0
+    with Store.open(folder / "index") as store:
+        assert (store.n_passages, store.manifest.counts.sentences) == (1, n_sentences)
+        assert store.manifest.settings["sentences"] is (n_sentences > 0)
+    assert verify(folder / "index") == []
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
         (
             GOOD + "langs = 3\n",
-            "unknown setting 'langs' (known: chunking, encoding, fields, model, out, sources, strict).",
+            "unknown setting 'langs' (known: chunking, encoding, fields, model, out, sentences, sources, strict).",
         ),
         (GOOD + "[chunking]\nmax_token = 3\n", "[chunking]: unknown setting 'max_token' (known: max_tokens, overlap"),
         (GOOD + '[chunking]\nmax_tokens = "many"\n', "[chunking]: max_tokens must be a whole number, not 'many'."),
         (GOOD + "[chunking]\nmax_tokens = 1\n", "[chunking]: max_tokens is 1; give a number of tokens from 16"),
+        (GOOD + 'sentences = "no"\n', "sentences must be true or false, not 'no'."),
         (GOOD + 'strict = "yes"\n', "`strict` must be true or false."),
         (GOOD + "model = 3\n", "model is a table of settings, not 3."),
         ('sources = ["a"]\n', '`out` must name the index directory, for example out = "my-index".'),

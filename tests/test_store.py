@@ -6,23 +6,43 @@ import json
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from index.balance import STRENGTH
 from index.config import ChunkSettings
 from index.errors import IndexDamagedError, IndexFormatError, NoIndexError, StoreError
 from index.generations import locked, write_generation
+from index.lexical import LEXICAL_FILES
 from index.manifest import MANIFEST, read_manifest
 from index.records import Document, LeftOut, LeftOutKind, Passage, Rejected
-from index.store import CURRENT, DATABASE, FAISS, FILES, GENERATIONS, LANGS, VECTORS, Store, current_generation, verify
+from index.sentence_vectors import SENTENCE_FILES
+from index.store import (
+    CURRENT,
+    DATABASE,
+    FAISS,
+    FILES,
+    GENERATIONS,
+    LANGS,
+    OFFSETS,
+    VECTORS,
+    Store,
+    current_generation,
+    verify,
+)
 from index.writer import ChunkedDocument
 from search.searcher import Searcher
 from tests.builds import documents, make_index
 from tests.toys import ToyEncoder
+
+if TYPE_CHECKING:
+    from index.records import Vectors
 
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
@@ -31,11 +51,17 @@ def write(out: Path, batch: list[ChunkedDocument], rejected: tuple[Rejected, ...
     """Write an index of documents cut by the test itself."""
     toy = ToyEncoder()
     with locked(out), write_generation(out, toy.fingerprint) as writer:
-        refused = writer.append(batch, lambda passages: toy.encode_passages([p.text for p in passages]), 2)
+        refused = writer.append(batch, lambda passages: encode(toy, passages), 2)
         for item in (*rejected, *refused):
             writer.reject(item)
-        writer.finish({}, [])
+        writer.finish({}, [], {})
     return refused
+
+
+def encode(toy: ToyEncoder, passages: Sequence[Passage]) -> tuple[Vectors, Vectors]:
+    """Return the vectors of passages, and of all their sentences."""
+    sentences = [p.text[start:end] for p in passages for start, end in p.sentences]
+    return toy.encode_passages([p.text for p in passages]), toy.encode_passages(sentences)
 
 
 def whole(document: Document) -> ChunkedDocument:
@@ -155,13 +181,19 @@ def test_lines_left_out_are_listed(tmp_path: Path) -> None:
 def test_an_encoder_that_returns_too_few_vectors_is_found_out(tmp_path: Path) -> None:
     toy = ToyEncoder()
     batch = [whole(document) for document in documents("one", "two")]
+    sentences = Passage(0, 8, "one. two", "en", sentences=((0, 4), (5, 8)))
+    parted = [ChunkedDocument(batch[0].document, [sentences], [])]
 
-    def build() -> None:
+    def build(items: list[ChunkedDocument], n: int, n_sentences: int) -> None:
+        vectors = toy.encode_passages(["one"] * n), toy.encode_passages(["one"] * n_sentences)
         with locked(tmp_path), write_generation(tmp_path, toy.fingerprint) as writer:
-            writer.append(batch, lambda passages: toy.encode_passages(["one"]), 2)
+            writer.append(items, lambda passages: vectors, 2)
 
     with pytest.raises(ValueError, match="1 vectors came back for 2 passages"):
-        build()
+        build(batch, 1, 0)
+    for n in (0, 1, 3):
+        with pytest.raises(ValueError, match=f"{n} vectors came back for 2 sentences"):
+            build(parted, 1, n)
     with pytest.raises(NoIndexError):
         Store.open(tmp_path)
     assert list((tmp_path / GENERATIONS).iterdir()) == []
@@ -244,7 +276,7 @@ def test_a_format_of_the_future_is_told(tmp_path: Path) -> None:
     path = current_generation(tmp_path) / MANIFEST
     path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 99, "tool_version": "7.5"}))
     for look in (Store.open, verify):
-        with pytest.raises(IndexFormatError, match=r"format 99 \(by version 7\.5\).*reads format 1\. Build"):
+        with pytest.raises(IndexFormatError, match=r"format 99 \(by version 7\.5\).*reads formats 1 and 2\. Build"):
             look(tmp_path)
 
 
@@ -253,6 +285,9 @@ def test_the_manifest_says_what_it_was_given(tmp_path: Path) -> None:
     manifest = read_manifest(current_generation(tmp_path))
     assert manifest.encoder == ToyEncoder().fingerprint
     assert manifest.counts.documents == manifest.counts.passages == 2
-    assert set(manifest.files) == {DATABASE, VECTORS, LANGS, FAISS} == set(FILES)
+    assert set(manifest.files) == set(FILES)
+    assert set(FILES) == {DATABASE, VECTORS, LANGS, FAISS, OFFSETS, *SENTENCE_FILES, *LEXICAL_FILES}
+    assert {path.name for path in current_generation(tmp_path).iterdir()} == {*FILES, MANIFEST}
+    assert (manifest.balance, manifest.counts.sentences) == (STRENGTH, 0)
     data = json.loads(manifest.to_json())
-    assert (data["format_version"], data["settings"]["chunking"]["max_tokens"]) == (1, ChunkSettings().max_tokens)
+    assert (data["format_version"], data["settings"]["chunking"]["max_tokens"]) == (2, ChunkSettings().max_tokens)
