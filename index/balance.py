@@ -10,20 +10,11 @@ Source: Libovický, Rosa and Fraser 2020, arXiv:2004.05160 (centring by language
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from index.cache import make_once
-from index.encoder import Encoder, PromptedEncoder
-from index.errors import InputError
-from index.files import home
-from index.progress import Progress
 from index.records import UNKNOWN_LANG
-from index.vectors import open_array
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,8 +22,6 @@ if TYPE_CHECKING:
 
     from index.records import LangCodes, Vectors
 
-PARALLEL_TEXT = Path(__file__).parent / "parallel_text.jsonl"
-"""Sentences, questions and short passages, each line the same in several languages."""
 STRENGTH = 0.7
 """The part of the offsets taken out of the vectors that are searched.
 
@@ -43,75 +32,9 @@ _TRUST = 0.5
 """The part of an offset estimated from passages that is believed."""
 _FEW = 50
 """So many passages halve what is believed of their language's offset."""
-_MEANS = "means.npy"
 _BLOCK = 16_384
 _NOTHING = 1e-6
 """A length below which nothing is left of a vector."""
-
-
-def parallel_means(encoder: Encoder, progress: Progress, path: Path = PARALLEL_TEXT) -> dict[str, NDArray[np.float64]]:
-    """Return the mean vector of each language of a parallel text, as passages; computed once for a model.
-
-    Args:
-        encoder: Makes the vectors.
-        progress: Told how far it is.
-        path: The parallel text.
-
-    Raises:
-        InputError: When it cannot be read.
-        StoreError: When the means cannot be kept on this machine.
-    """
-    import numpy as np
-
-    lines = _read_parallel(path)
-    langs = list(lines[0])
-
-    def compute() -> NDArray[np.float64]:
-        progress.start("comparing languages", len(langs) * len(lines), "text")
-        try:
-            vectors = (encoder.encode_passages([line[lang] for line in lines], progress) for lang in langs)
-            return np.stack([of_lang.mean(axis=0, dtype="float64") for of_lang in vectors])
-        finally:
-            progress.end()
-
-    if not isinstance(encoder, PromptedEncoder):  # what is not a model of files may change behind its fingerprint
-        return dict(zip(langs, compute(), strict=True))
-
-    def keep(folder: Path) -> dict[str, list[str]]:
-        np.save(folder / _MEANS, compute())
-        return {"langs": langs}
-
-    made_of = json.dumps([dataclasses.asdict(encoder.fingerprint), lines], sort_keys=True)
-    key = hashlib.sha256(made_of.encode()).hexdigest()[:16]
-    folder = make_once(home() / "languages-apart" / key, keep, progress)
-    means = open_array(folder / _MEANS, (len(langs), encoder.fingerprint.dim), "float64")
-    return dict(zip(langs, np.array(means), strict=True))
-
-
-def _read_parallel(path: Path) -> list[dict[str, str]]:
-    """Return the lines of a parallel text: language tag to text, the same languages in each.
-
-    Raises:
-        InputError: When it cannot be read, is empty, or a line is not like the first.
-    """
-    lines: list[dict[str, str]] = []
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, text in enumerate(file, 1):
-                line = json.loads(text)
-                if not isinstance(line, dict) or not all(isinstance(one, str) and one.strip() for one in line.values()):
-                    raise InputError(f"{path}:{number}: not an object of texts. Write one text a language, by its tag.")
-                lines.append({_primary(lang): one for lang, one in line.items()})
-                if lines[-1].keys() != lines[0].keys() or len(lines[0]) < 2:
-                    langs = ", ".join(lines[0])
-                    raise InputError(f"{path}:{number}: not in two or more languages, the same in each line ({langs}).")
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: cannot be read as JSON Lines ({error}). Give one object a line, in UTF-8."
-        ) from error
-    if not lines:
-        raise InputError(f"{path}: is empty. Give one object a line, the same text in each language.")
-    return lines
 
 
 def language_means(vectors: Vectors, codes: LangCodes, n_langs: int) -> NDArray[np.float64]:
@@ -149,9 +72,9 @@ def fit_offsets(
     real = [i for i, lang in enumerate(languages) if lang != UNKNOWN_LANG]
     if len(real) < 2:
         return offsets.astype(np.float32)
-    known = [i for i in real if _primary(languages[i]) in parallel]
+    known = [i for i in real if primary(languages[i]) in parallel]
     for i in known:
-        offsets[i] = parallel[_primary(languages[i])] - np.mean(list(parallel.values()), axis=0)
+        offsets[i] = parallel[primary(languages[i])] - np.mean(list(parallel.values()), axis=0)
     for i in set(real) - set(known):
         others = [j for j in known or real if j != i]
         part = _TRUST * counts[i] / (counts[i] + _FEW)
@@ -159,8 +82,27 @@ def fit_offsets(
     return offsets.astype(np.float32)
 
 
-def _primary(lang: str) -> str:
-    return lang.partition("-")[0].lower()
+def fitted_from(languages: Sequence[str], parallel: Collection[str]) -> dict[str, str]:
+    """Return what each language's offset is fitted from: "parallel text", "passages", or "nothing".
+
+    Args:
+        languages: The languages of an index.
+        parallel: The languages of the parallel text.
+    """
+    real = [lang for lang in languages if lang != UNKNOWN_LANG]
+    return {
+        lang: "nothing"
+        if len(real) < 2 or lang == UNKNOWN_LANG
+        else "parallel text"
+        if primary(lang) in parallel
+        else "passages"
+        for lang in languages
+    }
+
+
+def primary(lang: str) -> str:
+    """Return a tag's language alone: "fa" of "fa-IR"."""
+    return re.split("[-_]", lang)[0].lower()
 
 
 class BalancedVectors:

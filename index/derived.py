@@ -32,7 +32,7 @@ def write_derived(
         vectors: Of its passages, shape (n, dim), unit rows.
         codes: The language of each, shape (n,).
         languages: The languages by code; each has a passage.
-        parallel: What ``index.balance.parallel_means`` gives, or nothing.
+        parallel: What ``index.parallel.parallel_means`` gives, or nothing.
 
     Raises:
         OSError: When they cannot be written.

@@ -21,6 +21,10 @@ _MOST_POSTINGS = 20_000
 """Postings read to find candidates, by the rarest terms first; ten times as many when the rarest term has them."""
 
 
+_FEW = 50
+"""Passages without a word that every language is taken to have beside its own: one stray passage is no language."""
+
+
 class LexicalQuery:
     """Scores rows by the terms of a query.
 
@@ -39,6 +43,7 @@ class LexicalQuery:
         n_absent = len(self._terms) - len(self._found)
         whole = sum(idf for idf, *_ in self._found) + n_absent * _idf(index.n_rows, 0)
         self._shares = [idf / whole for idf, *_ in self._found]
+        self._totals: dict[int, Scores] = {}
 
     def _find(self) -> list[tuple[float, int, int, int]]:
         """Return idf, start and end of the postings, and number of each term that stands somewhere, rarest first."""
@@ -82,8 +87,8 @@ class LexicalQuery:
         codes = pairs[:, 0]
         if codes.max() >= n_langs:
             raise self._damaged(LANG_COUNTS)
-        rates = pairs[:, 1] / np.maximum(index.lang_counts[codes], 1)
-        shares = self._shares / np.maximum(np.maximum.reduceat(rates, first), 1e-12)
+        rates = pairs[:, 1] / (index.lang_counts[codes] + _FEW)
+        shares = self._shares / np.maximum.reduceat(rates, first)
         total = np.bincount(codes, np.repeat(shares, sizes) * rates, n_langs)
         return np.minimum(total, 1).astype(np.float32)
 
@@ -117,8 +122,9 @@ class LexicalQuery:
         import numpy as np
 
         sizes = [end - start for _, start, end, _ in self._found]
+        most = _MOST_POSTINGS * (1 if among is None else 10)  # most of them may be of passages that are not asked for
         n_used = n_read = 0
-        while n_used < len(sizes) and n_read + sizes[n_used] <= _MOST_POSTINGS * (1 if n_used else 10):
+        while n_used < len(sizes) and n_read + sizes[n_used] <= most * (1 if n_used else 10):
             n_read += sizes[n_used]
             n_used += 1
         if k <= 0 or not n_used:
@@ -143,15 +149,18 @@ class LexicalQuery:
         return scores
 
     def _total(self, n_terms: int) -> Scores:
-        """Return what the rarest terms add to the score of every row."""
+        """Return what the rarest terms add to the score of every row; computed once."""
         import numpy as np
 
+        if n_terms in self._totals:
+            return self._totals[n_terms]
         total = np.zeros(self._index.n_rows, np.float32)
         for share, (_, start, end, _) in zip(self._shares[:n_terms], self._found, strict=False):
             rows, weights = self._postings(start, end)
             if rows.max() >= len(total):
                 raise self._damaged(ROWS)
             total[rows] += np.float32(share / 255) * weights
+        self._totals[n_terms] = total
         return total
 
     def _postings(self, start: int, end: int) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -66,6 +66,7 @@ class Manifest:
         kind: The kind of vector index: "flat", or "pq" for a large one.
         metric: What the vector index compares by.
         balance: The part of the languages' offsets taken out of the vectors in the vector index.
+        fitted_from: What each language's offset was fitted from (``index.balance.fitted_from``).
         format_version: Version of the directory's form.
     """
 
@@ -80,6 +81,7 @@ class Manifest:
     kind: str = "flat"
     metric: str = "inner product of unit vectors (cosine)"
     balance: float = 0.0
+    fitted_from: Mapping[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> str:
@@ -110,7 +112,7 @@ def read_manifest(folder: Path) -> Manifest:
     if checksum != _checksum(data):
         raise IndexDamagedError(f"{path}: damaged (it was changed after it was written). Build the index again.")
     try:
-        return Manifest(
+        manifest = Manifest(
             **{
                 **data,
                 "encoder": Fingerprint(**data["encoder"]),
@@ -120,7 +122,10 @@ def read_manifest(folder: Path) -> Manifest:
                 "languages": tuple(data["languages"]),
             }
         )
-    except (KeyError, TypeError, AttributeError) as error:
+        if set(manifest.languages) != manifest.counts.languages.keys() or manifest.counts.sentences < 0:
+            raise ValueError("its counts contradict each other")
+        return manifest
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IndexDamagedError(f"{path}: not a manifest ({error}). Build the index again.") from error
 
 

@@ -120,5 +120,10 @@ class Passage:
 
     @property
     def model_text(self) -> str:
-        """What is read for it, by the model and by the index of words: the context, then the text."""
-        return f"{self.context}\n{self.text}" if self.context else self.text
+        """What is read for it, by the model and by the index of words."""
+        return model_text(self.context, self.text)
+
+
+def model_text(context: str, text: str) -> str:
+    """Return what is read for a passage: what stands above it, then its text."""
+    return f"{context}\n{text}" if context else text

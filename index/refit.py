@@ -8,12 +8,13 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from index.balance import PARALLEL_TEXT, STRENGTH, parallel_means
+from index.balance import STRENGTH, fitted_from
 from index.derived import write_derived
 from index.encoder import Encoder
-from index.errors import IndexFormatError
+from index.errors import IndexDamagedError, IndexFormatError, InputError
 from index.generations import locked, new_generation
 from index.manifest import MANIFEST, Manifest, check_encoder, record_file
+from index.parallel import PARALLEL_TEXT, parallel_means, read_parallel
 from index.progress import SILENT, Progress
 from index.store import FAISS, FILES, OFFSETS, Store, current_generation
 from index.version import __version__
@@ -26,7 +27,7 @@ def refit(
     directory: str | os.PathLike[str],
     encoder: Encoder,
     *,
-    parallel_text: str | os.PathLike[str] = PARALLEL_TEXT,
+    parallel: str | os.PathLike[str] = "",
     progress: Progress = SILENT,
 ) -> Manifest:
     """Fit the languages' offsets of an index anew, and make its vector index of them; the old one serves meanwhile.
@@ -34,15 +35,17 @@ def refit(
     Args:
         directory: The index directory.
         encoder: The encoder that made it.
-        parallel_text: A JSON Lines file: each line the same in several languages, their tags the keys.
+        parallel: A JSON Lines file: each line the same in several languages, their tags the keys; "" for what the index
+            was built with.
         progress: Told how far the parallel text is embedded.
 
     Returns:
         The manifest of the new generation.
 
     Raises:
-        InputError: When the parallel text cannot be used.
-        StoreError: When the index cannot be read or written, is of format 1, or was made with another encoder.
+        InputError: When the parallel text cannot be read, or holds no language of the index.
+        StoreError: When the index cannot be read or written, is damaged or of format 1, or was made with another
+            encoder.
     """
     out = Path(directory)
     current_generation(out)  # a directory that is no index is not made one
@@ -53,18 +56,30 @@ def refit(
                 f"{out}: written in format {manifest.format_version}, which has no balance of languages. Build it anew."
             )
         check_encoder(manifest, encoder.fingerprint, str(out))
-        parallel = parallel_means(encoder, progress, Path(parallel_text)) if len(manifest.languages) > 1 else {}
+        named = os.fspath(parallel) or str(manifest.settings.get("parallel", ""))
+        text = Path(named) if named else PARALLEL_TEXT
+        fitted = fitted_from(manifest.languages, read_parallel(text)[0].keys())
+        if named and "parallel text" not in fitted.values():
+            raise InputError(
+                f"{text}: is in {', '.join(read_parallel(text)[0])}, of which the index has none to balance (it holds "
+                f"{', '.join(manifest.languages)}). Name its languages by these tags."
+            )
+        means = parallel_means(encoder, progress, text) if "parallel text" in fitted.values() else {}
         with new_generation(out) as folder, writing(out):
             for name in FILES:
                 if name not in _DERIVED:
+                    if record_file(store.folder / name) != manifest.files[name]:
+                        raise IndexDamagedError(f"{store.folder / name}: damaged. Build the index again.")
                     _link(store.folder / name, folder / name)
-            kind = write_derived(folder, store.vectors(), store.lang_codes, manifest.languages, parallel)
+            kind = write_derived(folder, store.vectors(), store.lang_codes, manifest.languages, means)
             new = dataclasses.replace(
                 manifest,
                 tool_version=__version__,
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
+                settings={**manifest.settings, "parallel": named},
                 kind=kind.value,
                 balance=STRENGTH,
+                fitted_from=fitted,
                 files={**manifest.files, **{name: record_file(folder / name) for name in _DERIVED}},
             )
             (folder / MANIFEST).write_text(new.to_json(), "utf-8")

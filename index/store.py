@@ -29,6 +29,7 @@ from index.errors import IndexDamagedError, NoIndexError, StoreError
 from index.kinds import open_vector_index
 from index.lexical import LEXICAL_FILES, LexicalIndex
 from index.manifest import FileRecord, Manifest, read_manifest, record_file
+from index.records import model_text
 from index.sentence_vectors import SENTENCE_FILES, SentenceVectors
 from index.vectors import open_array, open_vectors
 
@@ -83,6 +84,11 @@ class StoredPassage:
     occurrences: tuple[Occurrence, ...]
     n_places: int
     metadata: Mapping[str, Any]
+
+    @property
+    def model_text(self) -> str:
+        """What was read for it, by the model and by the index of words."""
+        return model_text(self.context, self.text)
 
 
 class Store:

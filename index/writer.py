@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from index.balance import STRENGTH
+from index.balance import STRENGTH, fitted_from
 from index.derived import save_array, write_derived
 from index.encoder import Fingerprint
 from index.errors import InputError, StoreError
@@ -224,7 +224,7 @@ class GenerationWriter:
         Args:
             settings: Of the build, as plain data.
             sources: What the build was given to read, in order.
-            parallel: What ``index.balance.parallel_means`` gives, or nothing.
+            parallel: What ``index.parallel.parallel_means`` gives, or nothing.
         """
         with writing(self.directory):
             return self._finish(settings, sources, parallel)
@@ -265,6 +265,7 @@ class GenerationWriter:
             files={name: record_file(self.folder / name) for name in FILES},
             kind=kind.value,
             balance=STRENGTH,
+            fitted_from=fitted_from(languages, parallel.keys()),
         )
         (self.folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
         return manifest

@@ -43,7 +43,7 @@ VARIANTS = {
 }
 SENSITIVITY = {
     "balance": (0.5, 0.6, 0.8, 0.9),
-    "sentence_share": (0.3, 0.4, 0.6),
+    "sentence_share": (0.4, 0.5, 0.7),
     "sentence_temperature": (0.01, 0.02, 0.05),
     "lexical": (0.1, 0.2),
     "lexical_expected": (0.1, 0.15, 0.25, 0.3),

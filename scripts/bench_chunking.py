@@ -38,7 +38,8 @@ def read_set(name: str) -> tuple[str, Queries]:
         key = "relevant_files" if "relevant_files" in records[0] else "relevant"
         return documents, [(r["text"], r["lang"], set(r[key])) for r in records]
     eval_set = read_eval_set(name)
-    return str(eval_set.corpus), [(q.text, q.lang, set(eval_set.qrels[q.query_id])) for q in eval_set.queries]
+    right = {query: {doc for doc, grade in docs.items() if grade > 0} for query, docs in eval_set.qrels.items()}
+    return str(eval_set.corpus), [(query.text, query.lang, right[query.query_id]) for query in eval_set.queries]
 
 
 def measure(corpus: str, queries: Queries, size: int, overlap: int, encoder: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import click
 from index.config import BuildSettings
 from index.version import __version__
 from search.cli_ask import search, shell
-from search.cli_build import build, build_and_report, refit
+from search.cli_build import build, build_and_report, refit, told_fitted
 from search.cli_eval import evaluate_sets
 from search.cli_options import index_option, quiet_option
 from search.render import render_answer
@@ -97,7 +97,9 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("model", f"{encoder.model}: {encoder.dim} numbers a vector, reads {encoder.max_tokens} tokens, {precision}"),
         ("prompts", f"query {encoder.query_prompt!r}, passage {encoder.passage_prompt!r}"),
         ("chunking", ", ".join(f"{name} {value}" for name, value in chunking.items())),
+        ("sentences", f"{counts.sentences:,} with a vector of their own"),
         ("vectors", f"{manifest.kind}, {manifest.metric}"),
+        ("balance", f"{manifest.balance:.0%} of the languages' offsets: {told_fitted(manifest)}"),
         ("size", f"{sum(record.size for record in manifest.files.values()) / 1e6:,.1f} MB"),
         ("created", f"{manifest.created} by version {manifest.tool_version}"),
         ("sources", ", ".join(manifest.sources)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +15,7 @@ from search.terminal import progress_for
 
 if TYPE_CHECKING:
     from index.builder import BuildReport
+    from index.manifest import Manifest
     from index.records import Rejected
 
 
@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     default=True,
     show_default=True,
     help="A vector for every sentence too: finer ranking, for twice the embedding.",
+)
+@click.option(
+    "--parallel",
+    default="",
+    metavar="FILE",
+    help="Texts that say the same in your languages, to balance them by: see `tongues refit`.",
 )
 @click.option("--text-field", default="text", show_default=True, help="Field of JSON Lines and tables with the text.")
 @click.option("--id-field", default="", help="Field with the id.  [default: _id, id or doc_id]")
@@ -68,14 +74,13 @@ def build(paths: Sequence[str], out: str, strict: bool, quiet: bool, **options: 
 @click.option("--model", default=None, help="The index's model: its folder now, or its hub id to fetch it.")
 @click.option(
     "--parallel",
-    default=None,
-    type=click.Path(path_type=Path),
+    default="",
     metavar="FILE",
-    help="Texts that say the same in several languages, one JSON object a line.  [default: the project's own]",
+    help="Texts that say the same in several languages, one JSON object a line.  [default: as it was built]",
 )
 @backend_options
 @quiet_option
-def refit(directory: str, model: str | None, parallel: Path | None, backend: str, threads: int, quiet: bool) -> None:
+def refit(directory: str, model: str | None, parallel: str, backend: str, threads: int, quiet: bool) -> None:
     """Fit an index's balance of languages anew; nothing is embedded again but the parallel texts.
 
     The project's own texts are in English, Telugu, Persian, Lithuanian and Urdu; other languages are estimated from
@@ -84,7 +89,6 @@ def refit(directory: str, model: str | None, parallel: Path | None, backend: str
     \b
     tongues refit --index my-index --parallel sentences.jsonl
     """
-    from index.balance import PARALLEL_TEXT
     from index.encoder import open_encoder
     from index.refit import refit as refit_index
     from index.store import Store
@@ -93,9 +97,18 @@ def refit(directory: str, model: str | None, parallel: Path | None, backend: str
     with Store.open(directory) as store:
         settings = settings_for(store.manifest.encoder, model, backend, threads)
     encoder = open_encoder(settings, progress, may_fetch=model is not None)
-    refit_index(directory, encoder, parallel_text=parallel or PARALLEL_TEXT, progress=progress)
+    manifest = refit_index(directory, encoder, parallel=parallel, progress=progress)
     if not quiet:
-        click.echo(f"{directory}: balanced anew.", err=True)
+        click.echo(f"{directory}: balanced anew ({told_fitted(manifest)}).", err=True)
+
+
+def told_fitted(manifest: Manifest) -> str:
+    """Return what the balance of languages is fitted from, as people read it."""
+    by_origin: dict[str, list[str]] = {}
+    for lang, origin in manifest.fitted_from.items():
+        by_origin.setdefault(origin, []).append(lang)
+    parts = [f"{', '.join(langs)} from {origin}" for origin, langs in by_origin.items() if origin != "nothing"]
+    return "; ".join(parts) or "one language: nothing to balance"
 
 
 def build_and_report(sources: Sequence[str], out: str, settings: BuildSettings, *, strict: bool, quiet: bool) -> None:
@@ -138,6 +151,7 @@ def _settings(options: dict[str, Any]) -> BuildSettings:
         ),
         encoding=options["encoding"],
         sentences=options["sentences"],
+        parallel=options["parallel"],
     )
 
 

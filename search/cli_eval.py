@@ -81,6 +81,8 @@ def _check_sets(sets: Sequence[str], options: dict[str, Any]) -> None:
     for name, value in (("--index", options["directory"]), ("--run", options["run_file"])):
         if value is not None and len(sets) > 1:
             raise click.UsageError(f"{name} is of one SET; measure the {len(sets)} one by one.")
+    if options["run_file"] is not None and not Path(options["run_file"]).absolute().parent.is_dir():
+        raise click.UsageError(f"--run: there is no folder {Path(options['run_file']).parent}; make it first.")
     if options["directory"] is not None and options["max_tokens"] is not None:
         raise click.UsageError("--max-tokens decides how an index is made; drop it or --index.")
     name, n = Counter(Path(folder).resolve().name for folder in sets).most_common(1)[0]
@@ -113,8 +115,6 @@ def _measure(sets: Sequence[str], options: dict[str, Any], *, as_json: bool, qui
             where, model=options["model"], **asked, encoder=encoder, reranker=reranker, progress=progress
         ) as searcher:
             done = evaluate(eval_set, searcher, where, settings=ranking, rerank=options["rerank"], progress=progress)
-        if options["run_file"]:
-            write_run(options["run_file"], done.run)
         if as_json:
             click.echo(json.dumps(done.report.to_dict(), ensure_ascii=False))
         else:
@@ -123,6 +123,8 @@ def _measure(sets: Sequence[str], options: dict[str, Any], *, as_json: bool, qui
         if not quiet:
             _tell(eval_set, done.report, str(where))
         sys.stdout.flush()
+        if options["run_file"]:
+            write_run(options["run_file"], done.run)
 
 
 def _heading(report: EvalReport) -> str:

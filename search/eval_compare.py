@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from index.errors import InputError
+from index.lines import placed_lines
 from search.eval_report import LABELS, QueryScores
-from search.lines import placed_lines
 from search.metrics import paired_p
 from search.tables import change, number, p_value, table
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from index.errors import InputError
-from search.lines import placed_lines
+from index.lines import placed_lines
 
 _QREL_COLUMNS = "query-id, corpus-id and score, with tabs between"
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -190,19 +190,29 @@ def _ask_together(
     A reranker is asked once: its scores are of what it has read.
     """
     found: dict[str, list[tuple[str, float]]] = {}
+    enough = min(N_DOCUMENTS, searcher.manifest.counts.documents - 1)
     k = _RERANKED_K if is_reranked else _FIRST_K
     while queries:
         again = []
-        hits = searcher.search_batch([query.text for query in queries], k, settings=settings)
-        for query, of_query in zip(queries, hits, strict=True):
+        for query, of_query in _hits(searcher, queries, k, settings):
             documents = _documents(of_query, query.query_id)
             found[query.query_id] = documents[:N_DOCUMENTS]
             has_more = len(of_query) >= k and not is_reranked  # fewer hits than asked for are all there are
-            if len(documents) < N_DOCUMENTS and has_more:
+            if len(documents) < enough and has_more:
                 again.append(query)
         queries = again
         k *= _MORE
     return found
+
+
+def _hits(
+    searcher: Searcher, queries: Sequence[EvalQuery], k: int, settings: RankSettings
+) -> Iterator[tuple[EvalQuery, list[Hit]]]:
+    """Yield the hits of each query; the more of them, the fewer queries are asked together."""
+    n = max(1, _BATCH * _FIRST_K // max(k, _FIRST_K))
+    for at in range(0, len(queries), n):
+        part = queries[at : at + n]
+        yield from zip(part, searcher.search_batch([query.text for query in part], k, settings=settings), strict=True)
 
 
 def _documents(hits: Sequence[Hit], query_id: str) -> list[tuple[str, float]]:

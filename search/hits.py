@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from index.store import Occurrence, StoredPassage
-    from search.ranking import Ranked
+    from search.scoring import Ranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +70,17 @@ class Hit:
         return plain
 
 
-def make_hit(query: str, rank: int, passage: StoredPassage, ranked: Ranked, at: int, terms: Sequence[str] = ()) -> Hit:
+def make_hit(
+    query: str, passage: StoredPassage, ranked: Ranked, at: int, score: float, terms: Sequence[str] = ()
+) -> Hit:
     """Make a hit of a stored passage; the first place it stands in is the one shown.
 
     Args:
         query: As asked.
-        rank: From 1.
         passage: As stored.
         ranked: The passages found.
-        at: Which of them this is.
+        at: Which of them this is, from 0.
+        score: Its score.
         terms: The words that the passage shares with the query.
     """
     first, *others = passage.occurrences
@@ -86,8 +88,8 @@ def make_hit(query: str, rank: int, passage: StoredPassage, ranked: Ranked, at: 
     whole = not 0 <= begin < end <= len(passage.text)
     return Hit(
         query=query,
-        rank=rank,
-        score=float(ranked.scores[at]),
+        rank=at + 1,
+        score=score,
         lang=passage.lang,
         source=first.source,
         doc_id=first.doc_id,

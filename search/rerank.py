@@ -87,13 +87,18 @@ class Reranker:
         return found
 
 
-def rerank(hits: Sequence[Hit], reranker: Scorer, k: int, *, grouped: bool = False) -> list[Hit]:
-    """Order the hits of one query by a reranker's scores, which become theirs, and return the best.
+MOST = 50
+"""Hits of a query that are reranked: each takes a cross-encoder as long as embedding a passage."""
 
-    The reranker reads a passage's text after its document's title. Equal scores stand in the order they had.
+
+def rerank(hits: Sequence[Hit], reranker: Scorer, k: int, *, grouped: bool = False) -> list[Hit]:
+    """Order the first 50 hits of one query by a reranker's scores, which become theirs, and return the best.
+
+    The reranker reads a passage's text after its document's title. Equal scores stand in the order they had. Hits
+    beyond the first 50, of all languages together, follow in their order with the lowest of the scores.
 
     Args:
-        hits: All of them are scored.
+        hits: In their order.
         reranker: What scores them.
         k: The most hits returned; of each language when grouped.
         grouped: Whether the hits are of a search per language: they stay together by language, the language of the best
@@ -101,8 +106,11 @@ def rerank(hits: Sequence[Hit], reranker: Scorer, k: int, *, grouped: bool = Fal
     """
     if not hits:
         return []
-    found = reranker.scores(hits[0].query, [_read(hit) for hit in hits])
-    scored = [dataclasses.replace(hit, score=score) for hit, score in zip(hits, found, strict=True)]
+    n_groups = len({hit.lang for hit in hits}) if grouped else 1
+    read = [hit for hit in hits if hit.rank <= max(1, MOST // n_groups)]
+    found = reranker.scores(hits[0].query, [_read(hit) for hit in read])
+    scored = [dataclasses.replace(hit, score=score) for hit, score in zip(read, found, strict=True)]
+    scored += [dataclasses.replace(hit, score=min(found)) for hit in hits if hit.rank > max(1, MOST // n_groups)]
     groups: dict[str, list[Hit]] = defaultdict(list)
     for hit in sorted(scored, key=lambda hit: -hit.score):  # the best of all comes first, and so does its group
         groups[hit.lang if grouped else ""].append(hit)

@@ -17,17 +17,12 @@ from index.progress import SILENT, Progress
 from index.store import Store
 from search.hits import Hit, make_hit
 from search.rank_settings import Mode, RankSettings
-from search.ranking import Ranked, Ranker
-from search.rerank import Scorer, rerank
+from search.ranking import Ranker
+from search.rerank import MOST, Scorer, rerank
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from search.scoring import Ranked
 
-    from index.vector_index import VectorIndex
-
-_RERANKED = 50
-"""Hits that a reranker reads at least; a fifth of it in each language where languages are grouped."""
 _QUERY_BATCH = 256
 """Queries searched together, so that memory does not grow with their number."""
 
@@ -35,9 +30,7 @@ _QUERY_BATCH = 256
 class Searcher:
     """An open index and the encoder that made it; safe to use from one thread at a time."""
 
-    def __init__(
-        self, store: Store, encoder: Encoder, vector_index: VectorIndex, reranker: Scorer | None = None
-    ) -> None:
+    def __init__(self, store: Store, encoder: Encoder, ranker: Ranker, reranker: Scorer | None = None) -> None:
         """Use ``Searcher.open``.
 
         Raises:
@@ -46,7 +39,7 @@ class Searcher:
         check_encoder(store.manifest, encoder.fingerprint, str(store.directory))
         self._store = store
         self._encoder = encoder
-        self._ranker = Ranker(store, vector_index)
+        self._ranker = ranker
         self._reranker = reranker
 
     @classmethod
@@ -78,8 +71,14 @@ class Searcher:
             SettingsError: For an unknown backend, or a number of threads out of range.
         """
         store = Store.open(os.fspath(directory))
-        # FAISS and the model take about as long to load: side by side.
-        vector_index = Background(store.vector_index)
+        if not store.has_parts:
+            progress.note(
+                f"{store.directory}: written in format {store.manifest.format_version}, so it is searched by the "
+                "meaning of whole passages alone. Build it again to have languages balanced and words count."
+            )
+        # FAISS and the model take about as long to load: side by side. All files are opened before the model is loaded:
+        # later builds may clear them away.
+        ranker = Background(lambda: Ranker(store, store.vector_index()))
         try:
             # A model that only the index names is not fetched: opening somebody's index must not use the network.
             encoder = encoder or open_encoder(
@@ -87,9 +86,9 @@ class Searcher:
                 progress,
                 may_fetch=model is not None,
             )
-            return cls(store, encoder, vector_index.result(), reranker)
+            return cls(store, encoder, ranker.result(), reranker)
         except BaseException:
-            vector_index.wait()  # it reads from the store
+            ranker.wait()  # it reads from the store
             store.close()
             raise
 
@@ -165,17 +164,16 @@ class Searcher:
                 "search by. Search by meaning, or build the index again."
             )
         langs = self.check_langs(lang) if lang is not None else []
+        codes = [self.languages.index(one) for one in langs]
+        groups: list[Sequence[int] | None] = [codes or None]
+        if per_language is not None:
+            groups = [[code] for code in codes or range(len(self.languages))]
         hits: list[list[Hit]] = []
         for at in range(0, len(queries), _QUERY_BATCH):
             part = queries[at : at + _QUERY_BATCH]
-            if per_language is None:
-                filters = [self._rows_of(langs) if langs else None]
-            else:
-                filters = [self._rows_of([lang]) for lang in langs or self.languages]
-            lexical_only = settings.mode == Mode.LEXICAL
-            vectors = None if lexical_only else self._encoder.encode_queries(part)
-            found = self._ranker.rank(part, vectors, self._depth(k, per_language), settings, filters)
-            of_part = self._make_hits(part, found, explain=explain)
+            vectors = None if settings.mode == Mode.LEXICAL else self._encoder.encode_queries(part)
+            found = self._ranker.rank(part, vectors, self._depth(k, per_language), settings, groups)
+            of_part = self._make_hits(part, found, explain=explain and settings.mode != Mode.DENSE)
             if self._reranker:
                 grouped = per_language is not None
                 of_part = [rerank(one, self._reranker, per_language or k, grouped=grouped) for one in of_part]
@@ -184,9 +182,9 @@ class Searcher:
 
     def _depth(self, k: int, per_language: int | None) -> int:
         """Return how many hits are found, of each language or in all, so that a reranker has some to choose from."""
-        if per_language is not None:
-            return max(per_language, _RERANKED // 5) if self._reranker else per_language
-        return max(k, _RERANKED) if self._reranker else k
+        if not self._reranker:
+            return per_language or k
+        return max(k, MOST) if per_language is None else max(per_language, MOST // len(self.languages))
 
     def detect_language(self, query: str) -> str:
         """Return the language a query seems to be in; English and the index's languages are likelier than others."""
@@ -218,13 +216,6 @@ class Searcher:
         unread = self.unread_tokens(query)
         return f"Notice: the query is {unread} tokens longer than the model reads; its end is not used." * bool(unread)
 
-    def _rows_of(self, langs: Sequence[str]) -> NDArray[np.bool_]:
-        """Return which rows are of these languages, shape (n_passages,)."""
-        import numpy as np
-
-        codes = [self.languages.index(lang) for lang in langs]
-        return np.isin(self._store.lang_codes, codes)
-
     def _make_hits(
         self, queries: Sequence[str], found: Sequence[Sequence[Ranked]], *, explain: bool
     ) -> list[list[Hit]]:
@@ -234,13 +225,13 @@ class Searcher:
         hits = []
         for query, groups in zip(queries, found, strict=True):
             words = self._ranker.words(query) if explain else None
-            ordered = sorted((group for group in groups if len(group.rows)), key=lambda group: -float(group.scores[0]))
+            scored = [(group, group.scores.tolist()) for group in groups if len(group.rows)]
             of_query = []
-            for group in ordered:
-                for at, row in enumerate(group.rows):
+            for group, scores in sorted(scored, key=lambda pair: -pair[1][0]):
+                for at, (row, score) in enumerate(zip(group.rows, scores, strict=True)):
                     passage = passages[int(row)]
-                    terms = words.words(passage.text) if words else ()
-                    of_query.append(make_hit(query, at + 1, passage, group, at, terms))
+                    terms = words.words(passage.model_text) if words else ()
+                    of_query.append(make_hit(query, passage, group, at, score, terms))
             hits.append(of_query)
         return hits
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from index.errors import InputError
 from index.files import write_error, write_text
-from search.lines import placed_lines
+from index.lines import placed_lines
 
 Run: TypeAlias = Mapping[str, Sequence[tuple[str, float]]]
 """The documents found for each query id, best first: id and score."""

@@ -65,9 +65,7 @@ def test_what_is_of_no_known_language_has_no_offset_and_gives_none() -> None:
 @pytest.mark.parametrize(("n", "part"), [(50, 1 / 4), (150, 3 / 8), (1, 1 / 102), (10**9, 1 / 2)])
 def test_another_language_has_a_part_of_what_its_passages_differ_by(n: int, part: float) -> None:
     # en without its offset is (1, 3), lt (3, 1), so their middle (2, 2): xx is (2, -4) away from it.
-    en, lt, xx = fit(
-        ["en", "lt", "xx"], [7, 70, n], [[1, 2], [4, 2], [4, -2]]
-    )
+    en, lt, xx = fit(["en", "lt", "xx"], [7, 70, n], [[1, 2], [4, 2], [4, -2]])
     assert (en, lt) == ([0, -1], [1, 1])
     assert xx == pytest.approx([2 * part, -4 * part], abs=1e-6)
 

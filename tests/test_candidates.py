@@ -91,7 +91,7 @@ def test_the_flat_index_gives_exactly_the_best(n: int) -> None:
 def test_nothing_to_find(index: VectorIndex) -> None:
     assert index.candidates(QUERIES[:0], 5) == []
     for n, among in ((0, None), (5, np.zeros(N, np.bool_)), (-1, None)):
-        assert [(rows.size, rows.dtype) for rows in index.candidates(QUERIES[:2], n, among)] == [(0, np.int64)] * 2
+        assert [(rows.size, rows.dtype.name) for rows in index.candidates(QUERIES[:2], n, among)] == [(0, "int64")] * 2
     one = np.zeros(N, np.bool_)
     one[N - 1] = True
     assert [rows.tolist() for rows in index.candidates(QUERIES, 9, one)] == [[N - 1]] * len(QUERIES)

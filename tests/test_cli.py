@@ -13,9 +13,11 @@ from index.store import CURRENT, FAISS, current_generation
 from index.version import __version__
 from search.cli import main
 
-COMMANDS = ["build", "search", "shell", "info", "verify", "models", "demo", "eval"]
+COMMANDS = ["build", "search", "shell", "info", "verify", "refit", "models", "demo", "eval"]
 KEYS = ["query", "rank", "score", "lang", "source", "doc_id", "title", "passage_id", "start", "end", "text"]
-KEYS += ["metadata", "also_in", "n_places"]
+KEYS += ["metadata", "also_in", "n_places", "highlight", "dense", "balance", "lexical", "terms"]
+COSINES = ["--mode", "dense", "--balance", "off"]
+"""What makes a score the cosine of two vectors."""
 TEXTS = {
     "en.txt": "The bakery sells fresh bread.",
     "fa.md": "# نانوایی\n\nنان تازه می‌فروشد.",
@@ -63,7 +65,7 @@ def test_help_of_all_and_version() -> None:
 
 
 def test_search_for_people(built: Path) -> None:
-    result = tongues("search", "--index", str(built), TEXTS["en.txt"])
+    result = tongues("search", "--index", str(built), *COSINES, TEXTS["en.txt"])
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
     assert lines[0].startswith("en  The bakery")
@@ -72,7 +74,7 @@ def test_search_for_people(built: Path) -> None:
 
 
 def test_search_as_json(built: Path, corpus: Path) -> None:
-    result = tongues("search", "--index", str(built), "--json", "-k", "2", TEXTS["te.txt"])
+    result = tongues("search", "--index", str(built), "--json", "-k", "2", *COSINES, TEXTS["te.txt"])
     assert (result.exit_code, result.stderr) == (0, "")
     assert TEXTS["te.txt"] in result.stdout  # not escaped
     hits = [json.loads(line) for line in result.stdout.splitlines()]
@@ -81,6 +83,8 @@ def test_search_as_json(built: Path, corpus: Path) -> None:
     first = hits[0]
     assert (first["source"], first["doc_id"], first["lang"]) == ((corpus / "te.txt").as_posix(), "te.txt", "te")
     assert (first["start"], first["end"]) == (0, len(TEXTS["te.txt"]))
+    assert (first["highlight"], first["terms"]) == ([0, len(TEXTS["te.txt"])], [])
+    assert (first["dense"], first["balance"], first["lexical"]) == (first["score"], 0, 0)
     assert first["score"] == pytest.approx(1, abs=1e-4)
     help_text = " ".join(tongues("search", "-h").stdout.split())
     assert f"JSON keys: {', '.join(KEYS)}." in help_text
@@ -174,7 +178,7 @@ def test_info(built: Path, tiny_model: Path, corpus: Path) -> None:
     assert shown["model"] == f"{tiny_model}: 32 numbers a vector, reads 48 tokens, int8"
     assert shown["sources"] == str(corpus)
     data = json.loads(tongues("info", "--index", str(built), "--json").stdout)
-    assert (data["format_version"], data["counts"]["languages"]) == (1, {"en": 1, "fa": 1, "te": 1})
+    assert (data["format_version"], data["counts"]["languages"]) == (2, {"en": 1, "fa": 1, "te": 1})
 
 
 def test_rejected_and_left_out_are_listed(tiny_model: Path, tmp_path: Path) -> None:

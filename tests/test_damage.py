@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import sqlite3
 from pathlib import Path
@@ -11,19 +12,29 @@ import numpy as np
 import pytest
 
 from index.errors import IndexDamagedError, StoreError
+from index.lexical import LEXICAL_FILES
 from index.manifest import MANIFEST, read_manifest, record_file
-from index.store import CURRENT, DATABASE, FAISS, FILES, LANGS, VECTORS, Store, current_generation, verify
+from index.records import Document
+from index.sentence_vectors import SENTENCE_FILES, SENTENCES, SPANS, STARTS
+from index.store import CURRENT, DATABASE, FAISS, FILES, LANGS, OFFSETS, VECTORS, Store, current_generation, verify
+from search.rank_settings import Balance, Mode, RankSettings
 from search.searcher import Searcher
 from tests.builds import documents, make_index
 from tests.toys import ToyEncoder
 
 ALL = (*FILES, MANIFEST)
+MADE = [
+    Document("d1", "1.txt", "red apples grow in the old garden. Nobody counted them there.", lang="en"),
+    Document("d2", "2.txt", "green pears grow behind the house. They are eaten in winter.", lang="en"),
+    Document("d3", "3.txt", "blue plums fall", lang="lt"),
+]
+"""Two languages, and passages of two sentences, so that no file is empty."""
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("sound") / "index"
-    make_index(out, documents("red apples grow", "green pears grow", "blue plums fall"))
+    make_index(out, MADE)
     return out
 
 
@@ -33,9 +44,12 @@ def copy(sound: Path, tmp_path: Path) -> Path:
 
 
 def use(directory: Path) -> None:
-    """Open an index and read everything of it."""
+    """Open an index, ask it in every way, and read everything of it."""
     with Searcher.open(directory, encoder=ToyEncoder(dim=512)) as searcher:
-        searcher.search("apples grow", 3, lang="en")
+        searcher.search("apples grow", 3, lang="en", explain=True)
+        for mode in Mode:
+            for balance in Balance:
+                searcher.search("apples grow here, plums fall", 3, settings=RankSettings(mode, balance))
     with Store.open(directory) as store:
         store.check_counts()
         store.left_out()
@@ -105,7 +119,7 @@ def quantized(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("quantized") / "index"
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("index.kinds.PQ_FROM", 3)
-        make_index(out, documents("red apples grow", "green pears grow", "blue plums fall"))
+        make_index(out, MADE)
     return out
 
 
@@ -114,10 +128,12 @@ def test_a_quantized_index_is_whole_and_answers(quantized: Path) -> None:
     assert verify(quantized) == []
     use(quantized)
     with Searcher.open(quantized, encoder=ToyEncoder(dim=512)) as searcher:
-        assert [hit.text for hit in searcher.search("green pears", 2)] == ["green pears grow", "red apples grow"]
+        hits = searcher.search("green pears grow", 2)
+        assert [hit.text for hit in hits] == [MADE[1].text, MADE[0].text]
+        assert [hit.highlight for hit in hits] == [(0, 34), (0, 34)]
 
 
-@pytest.mark.parametrize("name", [VECTORS, FAISS])
+@pytest.mark.parametrize("name", [VECTORS, FAISS, OFFSETS])
 def test_a_flipped_bit_of_a_quantized_index(name: str, quantized: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(quantized, tmp_path / "index"))
     path = current_generation(copy) / name
@@ -196,13 +212,58 @@ def test_values_of_another_type_in_the_database(copy: Path) -> None:
         use(copy)
 
 
-@pytest.mark.parametrize("name", [VECTORS, LANGS])
+@pytest.mark.parametrize("name", [VECTORS, LANGS, OFFSETS, *SENTENCE_FILES, *LEXICAL_FILES])
 def test_arrays_of_another_length(name: str, copy: Path) -> None:
     path = current_generation(copy) / name
-    np.save(path, np.load(path)[:2])
+    np.save(path, np.load(path)[:-1])
     rewrite(copy, name)
     (problem,) = verify(copy)
-    assert name in problem
+    # A word's rows and weights, and the terms and their places, contradict each other.
+    assert re.search(rf"{name}|lexical-\S*\.npy" if name in LEXICAL_FILES else name, problem)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, -1e20, 1e-40])
+@pytest.mark.parametrize("name", [OFFSETS, VECTORS])
+@pytest.mark.parametrize("made", ["sound", "quantized"])
+def test_numbers_of_any_size_are_told_or_answer(
+    made: str, name: str, value: float, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    copy = Path(shutil.copytree(request.getfixturevalue(made), tmp_path / "index"))
+    path = current_generation(copy) / name
+    numbers = np.load(path)
+    for damage in (np.s_[0, 7], np.s_[1], np.s_[:]):
+        changed = numbers.copy()
+        changed[damage] = value
+        np.save(path, changed)
+        try:
+            use(copy)
+        except IndexDamagedError as error:
+            assert "holds numbers that are no vectors. Run `tongues verify`" in str(error)  # noqa: PT017
+            continue
+        assert abs(value) <= 1e20 or damage != np.s_[:]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(SPANS, 2**31 - 1), (SPANS, -(2**31)), (SPANS, 9), (SENTENCES, 0), (SENTENCES, -128), (LANGS, 65535), (LANGS, 2)],
+)
+def test_whole_numbers_of_any_size_are_told_or_answer(name: str, value: int, copy: Path) -> None:
+    path = current_generation(copy) / name
+    np.save(path, np.full_like(np.load(path), value))
+    use(copy)
+    with Searcher.open(copy, encoder=ToyEncoder(dim=512)) as searcher:
+        for hit in searcher.search("apples grow"):
+            assert hit.start <= hit.highlight[0] < hit.highlight[1] <= hit.end
+
+
+@pytest.mark.parametrize("value", [-1, 5, 2**62, -(2**63)])
+def test_sentences_that_cannot_be_are_told_when_they_are_read(value: int, copy: Path) -> None:
+    path = current_generation(copy) / STARTS
+    np.save(path, np.array([0, value, 4, 4], np.int64))
+    with pytest.raises(
+        IndexDamagedError, match=rf"{STARTS}: damaged\. Run `tongues verify`, then build the index again"
+    ):
+        use(copy)
 
 
 def test_a_vector_index_of_another_length(copy: Path, tmp_path: Path) -> None:

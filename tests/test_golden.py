@@ -4,15 +4,56 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from index.store import FAISS, Store, verify
+from index.errors import QueryError
+from index.store import FAISS, FILES, Store, verify
+from search.rank_settings import Balance, RankSettings, Weights
 from search.searcher import Searcher
 from tests.builds import ROOT
 from tests.toys import ToyEncoder
 
 FORMAT_1 = ROOT / "tests" / "golden" / "format-1"
 """Three documents in the toy encoder of 64 numbers, written when the format was new. Never written again."""
+FORMAT_2 = ROOT / "tests" / "golden" / "format-2"
+"""Six documents in three languages, of one sentence to three, in the same encoder. Never written again."""
+NUMBERS = Weights(balance=0.7, sentence_share=0.5, sentence_temperature=0.03, lexical=0.15, lexical_expected=0.2)
+"""The numbers that the scores below were worked out with, whatever the defaults are now."""
+RIVER = "In Kaunas the winter of 1941 was long and very cold."
+PEARS = "Nobody has ever counted all of the green pears here."
+NEMUNAS = "Nemunas teka per Kauną ir lėtai pasiekia Kuršių marias."
+APPLES = "ఎర్రటి ఆపిల్ పండ్లు పాత తోటలో పెరుగుతాయి అని అందరికీ తెలుసు, 1941."
+NOBODY = "పాత తోటలో ఎవరూ లేరు, నది గడ్డకట్టింది."
+EXPECTED: dict[tuple[str, str], list[tuple[str, str, tuple[float, float, float]]]] = {
+    ("hybrid", "auto"): [
+        ("d2", RIVER, (0.300573, 0.053135, 0.027127)),
+        ("d4", NEMUNAS, (0.350830, 0.010449, 0.018221)),
+        ("d5", APPLES, (0.406447, -0.044790, 0.011655)),
+        ("d1", PEARS, (0.181065, 0.050112, -0.025814)),
+        ("d6", NOBODY, (0.144338, -0.085294, -0.008372)),
+    ],
+    ("dense", "off"): [
+        ("d5", APPLES, (0.406313, 0, 0)),
+        ("d4", NEMUNAS, (0.350777, 0, 0)),
+        ("d2", RIVER, (0.300587, 0, 0)),
+        ("d1", PEARS, (0.181125, 0, 0)),
+        ("d6", NOBODY, (0.144338, 0, 0)),
+    ],
+    ("dense", "full"): [
+        ("d2", RIVER, (0.300526, 0.072094, 0)),
+        ("d4", NEMUNAS, (0.350833, 0.012252, 0)),
+        ("d5", APPLES, (0.406450, -0.087719, 0)),
+        ("d1", PEARS, (0.180863, 0.069880, 0)),
+        ("d6", NOBODY, (0.144338, -0.132913, 0)),
+    ],
+    ("lexical", "auto"): [
+        ("d2", "", (0, 0, 0.352941)),
+        ("d4", "", (0, 0, 0.177284)),
+        ("d5", "", (0, 0, 0.133510)),
+    ],
+}
+"""By mode and balance: documents found for "river Kaunas 1941", their closest sentences, the parts of their scores."""
 
 
 def test_format_1_is_whole() -> None:
@@ -60,3 +101,73 @@ def test_format_1_is_not_written_to(tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in FORMAT_1.rglob("*")}
     test_format_1_answers(None)
     assert {path: path.stat().st_mtime_ns for path in FORMAT_1.rglob("*")} == before
+
+
+def test_format_1_has_no_words_to_search_by() -> None:
+    with Searcher.open(FORMAT_1, encoder=ToyEncoder(dim=64)) as searcher:
+        with pytest.raises(
+            QueryError, match=r"format-1: written in format 1, which has no words to search by\. Search by"
+        ):
+            searcher.search("red apples", settings=RankSettings("lexical"))
+        assert [hit.terms for hit in searcher.search("red apples", explain=True)] == [(), (), ()]
+
+
+@pytest.mark.parametrize("balance", Balance)
+@pytest.mark.parametrize("mode", ["dense", "hybrid"])
+def test_format_1_is_ranked_by_cosines_in_every_other_mode(mode: str, balance: Balance) -> None:
+    with Searcher.open(FORMAT_1, encoder=ToyEncoder(dim=64)) as searcher:
+        hits = searcher.search("red apples", settings=RankSettings(mode, balance))
+        assert len(searcher.search("red apples", per_language=5, settings=RankSettings(mode, balance))) == 3
+    assert [hit.score for hit in hits] == pytest.approx([(2 / 3) ** 0.5, 0.5, 0], abs=1e-6)
+    assert [(hit.dense, hit.balance, hit.lexical) for hit in hits] == [(hit.score, 0, 0) for hit in hits]
+    assert [hit.highlight for hit in hits] == [(hit.start, hit.end) for hit in hits]
+
+
+def test_format_2_is_whole() -> None:
+    assert verify(FORMAT_2) == []
+    files = [path for path in FORMAT_2.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 150_000
+    assert len(files) == len(FILES) + 2
+
+
+@pytest.mark.parametrize("asked", EXPECTED, ids="-".join)
+def test_format_2_answers(asked: tuple[str, str]) -> None:
+    settings = RankSettings(*asked, NUMBERS)
+    with Searcher.open(FORMAT_2, encoder=ToyEncoder(dim=64)) as searcher:
+        assert searcher.languages == ("en", "lt", "te")
+        hits = searcher.search("river Kaunas 1941", settings=settings, explain=True)
+        (only,) = searcher.search("river Kaunas 1941", lang="lt", settings=settings)
+    assert [hit.doc_id for hit in hits] == [name for name, _, _ in EXPECTED[asked]]
+    for hit, (_, sentence, parts) in zip(hits, EXPECTED[asked], strict=True):
+        start, end = hit.highlight
+        assert hit.text[start - hit.start : end - hit.start] == (sentence or hit.text)
+        assert (hit.dense, hit.balance, hit.lexical) == pytest.approx(parts, abs=2e-6)
+        assert hit.score == pytest.approx(sum(parts), abs=5e-6)
+    terms = {hit.doc_id: hit.terms for hit in hits}
+    assert (terms["d2"], terms["d4"], terms["d5"]) == (("Kaunas", "1941", "river"), ("Kauną", "Kaunas"), ("1941",))
+    assert (only.doc_id, only.score) == ("d4", next(hit.score for hit in hits if hit.doc_id == "d4"))
+
+
+def test_format_2_tells_everything() -> None:
+    with Store.open(FORMAT_2) as store:
+        garden, river, *_ = store.passages(range(5))
+        assert store.rejected() == [("empty.txt", "document 'd7' has no text left to index")]
+        assert store.left_out() == [("garden.md", "d1", 119, 123, "template", "null")]
+        manifest = store.manifest
+        offsets, sentences = store.offsets(), store.sentences()
+    assert (manifest.format_version, manifest.balance, manifest.kind) == (2, 0.7, "flat")
+    assert (manifest.counts.passages, manifest.counts.sentences, manifest.counts.duplicates) == (5, 9, 1)
+    assert [(o.doc_id, o.start, o.end) for o in river.occurrences] == [("d2", 0, 165), ("d3", 0, 165)]
+    assert river.metadata == {"year": 1941, "by": "Ąžuolas"}
+    assert (garden.occurrences[0].title, garden.context) == ("The garden", "")
+    assert offsets.shape == (3, 64)
+    assert sentences is not None
+    assert [len(sentences.of(np.array([row])).vectors) for row in range(5)] == [2, 3, 2, 2, 0]
+
+
+def test_format_2_is_not_written_to() -> None:
+    before = {path: path.stat().st_mtime_ns for path in FORMAT_2.rglob("*")}
+    for asked in EXPECTED:
+        test_format_2_answers(asked)
+    test_format_2_tells_everything()
+    assert {path: path.stat().st_mtime_ns for path in FORMAT_2.rglob("*")} == before

@@ -137,6 +137,7 @@ def test_what_callers_catch_name_and_annotate_is_public() -> None:
     raised = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
     wanted = raised | {"Encoder", "Progress", "Store", "open_encoder", "verify"}
     assert wanted <= set(index.__all__)
+    assert {"Balance", "Hit", "Mode", "RankSettings", "Reranker", "Searcher", "Weights"} <= set(search.__all__)
     assert index.TonguesError is errors.TonguesError
 
 

@@ -57,6 +57,7 @@ QUERIES = [
     "obuoliai auga sode",
 ]
 SETTINGS = [RankSettings(mode, balance) for mode in (Mode.DENSE, Mode.HYBRID) for balance in Balance]
+OTHER = RankSettings(weights=Weights(0.3, sentence_share=1, sentence_temperature=0.2, lexical=2, lexical_expected=0))
 
 
 def corpus() -> list[Document]:
@@ -84,10 +85,6 @@ class Expected:
     balance: float
     lexical: float
     highlight: str
-
-    @property
-    def score(self) -> float:
-        return self.dense + self.balance + self.lexical
 
 
 def offsets_by_hand() -> dict[str, NDArray[np.float64]]:
@@ -140,7 +137,9 @@ def shown(hit: Hit) -> str:
     return " ".join(TEXTS[hit.doc_id])[hit.highlight[0] : hit.highlight[1]]
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: f"{settings.mode}-{settings.balance}")
+@pytest.mark.parametrize(
+    "settings", [*SETTINGS, OTHER], ids=lambda settings: f"{settings.mode}-{settings.balance}-{settings.strength}"
+)
 @pytest.mark.parametrize("query", QUERIES)
 def test_every_part_of_every_score(query: str, settings: RankSettings, searcher: Searcher, directory: Path) -> None:
     expected = by_hand(directory, query, settings)
@@ -220,14 +219,21 @@ def test_settings_are_checked_with_what_there_is(searcher: Searcher) -> None:
         RankSettings("words")
     with pytest.raises(SettingsError, match=r"^balance is ''; give one of off, auto, full\.$"):
         RankSettings(balance="")
+    for name in ("balance", "sentence_share", "lexical_expected"):
+        for value in (-0.1, 1.1, float("nan")):
+            with pytest.raises(SettingsError, match=f"^{name} is {value}; give a number from 0 to 1"):
+                Weights(**{name: value})
+    for wrong in ({"lexical": -1.0}, {"lexical": float("inf")}, {"sentence_temperature": 0.0}):
+        with pytest.raises(SettingsError, match=r"^lexical and sentence_temperature must be numbers"):
+            Weights(**wrong)
     assert [RankSettings(balance=balance).strength for balance in Balance] == [0, Weights().balance, 1]
 
 
 def test_a_batch_is_each_query_alone_in_every_mode(searcher: Searcher) -> None:
     for settings in [*SETTINGS, RankSettings("lexical")]:
         for asked in ({"k": 3}, {"lang": "lt,te"}, {"per_language": 1}):
-            alone = [searcher.search(query, settings=settings, **asked) for query in QUERIES]  # type: ignore[arg-type]
-            assert searcher.search_batch(QUERIES, settings=settings, **asked) == alone  # type: ignore[arg-type]
+            alone = [searcher.search(query, settings=settings, **asked) for query in QUERIES]
+            assert searcher.search_batch(QUERIES, settings=settings, **asked) == alone
 
 
 def search_one(tmp_path: Path, made: Sequence[Document], query: str, **settings: Any) -> list[Hit]:

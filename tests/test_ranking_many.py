@@ -30,6 +30,7 @@ DIM = 32
 LANGS = ["en", "fa-IR", "lt", "te"]
 OFFSETS = 0.9 * unit_rows(np.random.default_rng(5).normal(size=(4, DIM)))
 """Where the languages stand apart: nearly as far as texts of one language do from each other."""
+PARALLEL = {lang[:2]: offset for lang, offset in zip(LANGS, OFFSETS, strict=True)}
 N = 3000
 N_RARE = 17
 """Passages of the language that has fewest."""
@@ -53,10 +54,19 @@ class RandomEncoder:
         return unit_rows(np.array([vector_of(text) for text in texts]))
 
 
+class SentenceEncoder(RandomEncoder):
+    """Reads sentences whatever they begin with, and whole passages as the mean of their parts."""
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        return unit_rows(
+            np.array([np.mean([vector_of("en " + part) for part in text.split(". ")], axis=0) for text in texts])
+        )
+
+
 @lru_cache(None)
 def vector_of(text: str) -> NDArray[np.float64]:
     code = next(i for i, lang in enumerate(LANGS) if text.startswith(lang[:2]))
-    return OFFSETS[code] + np.random.default_rng(list(text.encode())).normal(size=DIM) / DIM**0.5
+    return np.asarray(OFFSETS[code] + np.random.default_rng(list(text.encode())).normal(size=DIM) / DIM**0.5)
 
 
 def lang_of(number: int) -> str:
@@ -79,8 +89,7 @@ def searcher(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     made = (Document(str(i), f"{i}.txt", f"{lang_of(i)[:2]} {i} {words(i)}", lang=lang_of(i)) for i in range(N))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("index.kinds.PQ_FROM", 1 if request.param == "pq" else N + 1)
-        known = {lang[:2]: offset for lang, offset in zip(LANGS, OFFSETS, strict=True)}
-        patched.setattr("index.builder.parallel_means", lambda *args: known)
+        patched.setattr("index.builder.parallel_means", lambda *args: PARALLEL)
         build_documents(made, out, encoder=RandomEncoder())
     with Searcher.open(out, encoder=RandomEncoder()) as opened:
         assert opened.manifest.kind == request.param
@@ -204,9 +213,7 @@ def test_sentences_leave_the_beginning_as_it_was(balance: Balance, tmp_path: Pat
         for i in range(1, 600)
     ]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(
-            "index.builder.parallel_means", lambda *args: dict(zip(["en", "fa", "lt", "te"], OFFSETS, strict=True))
-        )
+        patched.setattr("index.builder.parallel_means", lambda *args: PARALLEL)
         build_documents(made, tmp_path / "index", encoder=SentenceEncoder())
     with Searcher.open(tmp_path / "index", encoder=SentenceEncoder()) as opened:
         assert opened.manifest.counts.sentences == 2 * len(made)
@@ -214,12 +221,3 @@ def test_sentences_leave_the_beginning_as_it_was(balance: Balance, tmp_path: Pat
         for ks in ((*range(1, 12), 49, 50), (51, 52, 99, 100), (101, 120, 200)):
             longest = opened.search(QUERIES[0], ks[-1], settings=settings)
             assert all(opened.search(QUERIES[0], k, settings=settings) == longest[:k] for k in ks)
-
-
-class SentenceEncoder(RandomEncoder):
-    """Reads sentences whatever they begin with, and whole passages as the mean of their parts."""
-
-    def encode_queries(self, texts: Sequence[str]) -> Vectors:
-        return unit_rows(
-            np.array([np.mean([vector_of("en " + part) for part in text.split(". ")], axis=0) for text in texts])
-        )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from index.store import Occurrence
 from search.hits import Hit
-from search.render import columns, isolate, printable, render_hits, snippet
+from search.render import columns, isolate, printable, render_answer, render_hits, snippet
 
 FSI, PDI = "\u2068", "\u2069"
 OPENERS = "\u202a\u202b\u202d\u202e\u2066\u2067\u2068"
@@ -38,6 +38,53 @@ def test_a_hit_is_one_block() -> None:
         "  1  0.877  en  docs/a.md:3-12",
         "     some text",
     ]
+
+
+@pytest.mark.parametrize(
+    ("highlight", "shown"),
+    [
+        ((3, 40), "First one. Second one! Third one?"),
+        ((14, 25), "… Second one! Third one?"),
+        ((26, 36), "… Third one?"),
+        ((25, 26), "… Third one?"),
+        ((0, 0), "First one. Second one! Third one?"),  # a hit made by hand
+        ((99, 120), "First one. Second one! Third one?"),
+    ],
+)
+def test_what_is_shown_begins_with_the_closest_sentence(highlight: tuple[int, int], shown: str) -> None:
+    given = hit("First one. Second one! Third one?", start=3, end=36, highlight=highlight)
+    head, text = render_hits([given], width=80)
+    assert head.endswith(":3-36")
+    assert text == f"     {shown}"
+
+
+def test_a_closest_sentence_is_cut_like_any_text_and_isolated() -> None:
+    text = "نخست. " + "کیفیت خدمات " * 30
+    (line,) = list(render_hits([hit(text, start=10, highlight=(16, 400))], width=40))[1:]
+    assert line.startswith(f"     {FSI}… کیفیت خدمات")
+    assert line.endswith(f" …{PDI}")
+    assert columns(line) <= 5 + 2 * 40 - 12 + 4
+    assert text.startswith("نخست")
+
+
+def test_a_title_is_shown_unless_the_text_shown_begins_with_it() -> None:
+    titled = hit("Title\n\nFirst one. Second one!", title="Title", start=0, highlight=(0, 17))
+    assert len(list(render_hits([titled], width=80))) == 2
+    later = hit("Title\n\nFirst one. Second one!", title="Title", start=0, highlight=(18, 29))
+    assert list(render_hits([later], width=80))[1:] == ["     Title", "     … Second one!"]
+
+
+def test_what_a_score_is_made_of() -> None:
+    given = hit(dense=0.8123, balance=-0.0126, lexical=0.0004, terms=("text", "کیفیت", "a\x1b\u202e"))
+    assert list(render_hits([given], width=80, explain=True))[2:] == [
+        f"     dense 0.812  balance -0.013  lexical +0.000  words: text, {FSI}کیفیت{PDI}, a"
+    ]
+    bare = list(render_hits([hit(dense=-0.5)], width=80, explain=True))
+    assert bare[2:] == ["     dense -0.500  balance +0.000  lexical +0.000"]
+    assert list(render_hits([given], width=80)) == list(render_hits([given], width=80, explain=True))[:2]
+    assert render_answer("q", "en", [given], width=80, grouped=False, explain=True)[1:] == list(
+        render_hits([given], width=80, explain=True)
+    )
 
 
 def test_right_to_left_text_is_isolated() -> None:

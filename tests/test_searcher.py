@@ -11,6 +11,7 @@ from index.errors import EncoderMismatchError, ModelError, NoIndexError, QueryEr
 from index.records import Document
 from index.store import CURRENT
 from search.hits import Hit
+from search.rank_settings import RankSettings
 from search.searcher import Searcher
 from tests.builds import documents, make_index
 from tests.toys import ToyEncoder
@@ -24,6 +25,9 @@ FRUIT = [
     Document("6", "copy.txt", "green apple", lang="en", title="A copy"),
     Document("7", "copy.txt", "green apple", lang="en"),
 ]
+
+COSINES = RankSettings("dense", "off")
+"""What makes a score the cosine of two vectors."""
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +47,17 @@ def ids(hits: list[Hit]) -> list[str]:
 
 
 def test_scores_and_order(searcher: Searcher) -> None:
-    hits = searcher.search("red apple")
+    hits = searcher.search("red apple", settings=COSINES)
     assert ids(hits) == ["1", "5", "2", "3", "6", "4"]
     # Cosines of word counts; the model reads document 6 with its title, "A copy". Equal scores stand by row.
     expected = [3 / 10**0.5, 1 / 2**0.5, 1 / 2, 1 / 8**0.5, 1 / 8**0.5, 0]
     assert [hit.score for hit in hits] == pytest.approx(expected, abs=1e-6)
     assert [hit.rank for hit in hits] == [1, 2, 3, 4, 5, 6]
+    assert [(hit.dense, hit.balance, hit.lexical) for hit in hits] == [(hit.score, 0, 0) for hit in hits]
 
 
 def test_a_hit_tells_everything(searcher: Searcher) -> None:
-    first, second = searcher.search("Apple, green!", 2)
+    first, second = searcher.search("Apple, green!", 2, settings=COSINES, explain=True)
     assert first == Hit(
         query="Apple, green!",
         rank=1,
@@ -68,6 +73,11 @@ def test_a_hit_tells_everything(searcher: Searcher) -> None:
         metadata={},
         also_in=first.also_in,
         n_places=2,
+        highlight=(0, 11),
+        dense=first.score,
+        balance=0.0,
+        lexical=0.0,
+        terms=("green", "apple"),
     )
     assert isinstance(first.score, float)
     assert first.score == pytest.approx(1)
@@ -116,7 +126,7 @@ def test_a_language_that_is_not_there_is_told_with_those_that_are(searcher: Sear
 
 
 def test_per_language_groups_by_the_best_hit(searcher: Searcher) -> None:
-    hits = searcher.search("pear plum blue", per_language=2)
+    hits = searcher.search("pear plum blue", per_language=2, settings=COSINES)
     assert [(hit.lang, hit.rank, hit.doc_id) for hit in hits] == [
         ("lt", 1, "4"),
         ("lt", 2, "3"),
@@ -124,8 +134,8 @@ def test_per_language_groups_by_the_best_hit(searcher: Searcher) -> None:
         ("en", 2, "2"),
         ("pt-BR", 1, "5"),
     ]
-    assert ids(searcher.search("apple", per_language=1)) == ["5", "2", "3"]
-    assert ids(searcher.search("apple", per_language=1, lang=["lt", "en"])) == ["2", "3"]
+    assert ids(searcher.search("apple", per_language=1, settings=COSINES)) == ["5", "2", "3"]
+    assert ids(searcher.search("apple", per_language=1, lang=["lt", "en"], settings=COSINES)) == ["2", "3"]
 
 
 def test_a_batch_is_each_query_alone(searcher: Searcher) -> None:
@@ -213,7 +223,7 @@ def test_a_real_model_answers_by_its_folder(tiny_model: Path, tmp_path: Path) ->
     settings = BuildSettings(model=ModelSettings(name=str(tiny_model)))
     build_documents(documents("red apples grow", "kitas sakinys"), tmp_path / "index", settings=settings)
     with Searcher.open(tmp_path / "index") as searcher:
-        (hit,) = searcher.search("red apples grow", 1)
+        (hit,) = searcher.search("red apples grow", 1, settings=COSINES)
         assert hit.text == "red apples grow"
         assert hit.score == pytest.approx(1, abs=1e-5)
         assert searcher.unread_tokens("word " * 2000) > 7900

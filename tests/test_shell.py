@@ -18,8 +18,9 @@ import pytest
 
 from index.builder import build_documents
 from index.config import BuildSettings, ModelSettings
-from index.errors import QueryError
+from index.errors import QueryError, SettingsError
 from index.records import Document
+from search.rank_settings import RankSettings
 from search.searcher import Searcher
 from search.shell import HELP, PROMPT, Shell
 from tests.builds import ROOT, command, environment, make_index
@@ -30,6 +31,8 @@ TEXTS = {
     "lt": ["fresh duona", "bread duona"],
     "te-IN": ["bread rotti"],
 }
+COSINES = RankSettings("dense", "off")
+"""What makes a score the cosine of two vectors."""
 SECONDS = 60
 """The longest wait for anything at the terminal."""
 # Takes the terminal it was given as its own, so that Ctrl-C reaches it as it reaches a program in a window.
@@ -63,6 +66,7 @@ def shown(lines: list[str]) -> list[str]:
 
 
 def test_a_question_is_answered(shell: Shell) -> None:
+    shell.settings = COSINES
     lines = shell.answer("bread and water")
     assert lines[0] == "en  bread and water"
     assert lines[1] == "  1  1.000  en  en1.txt en1:0-15"
@@ -72,6 +76,7 @@ def test_a_question_is_answered(shell: Shell) -> None:
 
 
 def test_k_limits_the_passages(shell: Shell) -> None:
+    shell.settings = COSINES
     assert shell.answer(":k 2") == ["2 passages"]
     assert shown(shell.answer("bread and water")) == ["bread and water", "cold water"]
     assert len(shown(shell.answer("bread"))) == 2
@@ -123,6 +128,48 @@ def test_k_needs_a_number(shell: Shell) -> None:
         shell.answer(":k")
 
 
+def test_mode_and_balance_are_those_of_the_search(shell: Shell, searcher: Searcher) -> None:
+    for mode in ("lexical", "dense", "hybrid"):
+        assert shell.answer(f":mode  {mode} ") == [f"mode: {mode}"]
+        for balance in ("off", "full", "auto"):
+            assert shell.answer(f":balance {balance}") == [f"balance: {balance}"]
+            assert shell.settings == RankSettings(mode, balance)
+            found = searcher.search("bread duona", settings=RankSettings(mode, balance))
+            assert shown(shell.answer("bread duona")) == [hit.text for hit in found]
+    shell.answer(":mode lexical")
+    assert shell.answer("nowhere") == ["en  nowhere", ""]
+
+
+@pytest.mark.parametrize(
+    ("asked", "choices"),
+    [
+        (":mode", "mode is ''; give one of dense, hybrid, lexical."),
+        (":mode Dense", "mode is 'Dense'; give one of dense, hybrid, lexical."),
+        (":mode dense off", "mode is 'dense off'; give one of"),
+        (":balance", "balance is ''; give one of off, auto, full."),
+        (":balance 0.5", "balance is '0.5'; give one of off, auto, full."),
+    ],
+)
+def test_a_mode_or_balance_there_is_not_changes_nothing(shell: Shell, asked: str, choices: str) -> None:
+    shell.answer(":mode dense")
+    with pytest.raises(SettingsError, match=re.escape(choices)):
+        shell.answer(asked)
+    assert shell.settings == RankSettings("dense", "auto")
+
+
+def test_explain_is_switched_on_and_off(shell: Shell) -> None:
+    shell.settings = COSINES
+    plain = shell.answer("bread and water")
+    assert shell.answer(":explain") == ["explanations: on"]
+    explained = shell.answer("bread and water")
+    told = [line for line in explained if line.startswith("     dense ")]
+    assert told[0] == "     dense 1.000  balance +0.000  lexical +0.000  words: bread, and, water"
+    assert len(told) == 6
+    assert [line for line in explained if line not in told] == plain
+    assert shell.answer(":explain") == ["explanations: off"]
+    assert shell.answer("bread and water") == plain
+
+
 @pytest.mark.parametrize("asked", [":unknown", ":", ":K 3", ": k 3", "::", ":quit now", ":k3"])
 def test_an_unknown_command_is_told_with_the_way_to_those_there_are(shell: Shell, asked: str) -> None:
     with pytest.raises(QueryError, match=r"there is no command :.*; :help lists them"):
@@ -132,7 +179,7 @@ def test_an_unknown_command_is_told_with_the_way_to_those_there_are(shell: Shell
 @pytest.mark.parametrize("asked", [":help", ":h", ":?"])
 def test_help_names_every_command(shell: Shell, asked: str) -> None:
     assert shell.answer(asked) == [HELP]
-    for name in (":k ", ":lang", ":per-language", ":help", ":quit"):
+    for name in (":k ", ":lang", ":per-language", ":mode", ":balance", ":explain", ":help", ":quit"):
         assert name in HELP
 
 

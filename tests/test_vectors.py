@@ -119,7 +119,7 @@ def test_rows_that_are_no_vectors_are_refused(rows: object, tmp_path: Path) -> N
         FlatIndex.build(axes(0)).search(rows, 1)  # type: ignore[arg-type]
     file = VectorFile(tmp_path / "v.npy", 8)
     with pytest.raises(ValueError, match="vectors"):
-        file.append(rows)  # type: ignore[arg-type]
+        file.append(rows)
     assert file.n_rows == 0
     file.close()
 

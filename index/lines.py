@@ -1,4 +1,4 @@
-"""Reads the lines of an evaluation's files, each with the place to name when it is wrong."""
+"""Reads the lines of text files, each with the place to name when it is wrong."""
 
 from __future__ import annotations
 
