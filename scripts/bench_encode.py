@@ -82,11 +82,15 @@ class Contest:
             corpus, out = Path(folder) / "corpus.jsonl", Path(folder) / "index"
             write_corpus(corpus, texts)
 
-            def build_index() -> float:
-                built = build(corpus, out, self.threads)
+            def build_index(*options: str) -> float:
+                built = build(corpus, out, self.threads, *options)
                 return float(built["passages"] / built["seconds"])
 
-            rivals = {"stock": lambda: n_stock / timed(self.stock.encode, prompted), "build": build_index}
+            rivals = {
+                "stock": lambda: n_stock / timed(self.stock.encode, prompted),
+                "build": build_index,
+                "build, no sentences": lambda: build_index("--no-sentences"),
+            }
             return compare(rivals, rounds)
 
 
@@ -111,10 +115,10 @@ def write_corpus(path: Path, texts: list[str]) -> None:
     path.write_text("\n".join(lines), "utf-8")
 
 
-def build(corpus: Path, out: Path, threads: int) -> dict[str, Any]:
+def build(corpus: Path, out: Path, threads: int, *options: str) -> dict[str, Any]:
     """Build an index as the command does, in a process of its own; returns its passages, seconds and memory."""
     tongues = str(Path(sys.executable).with_name("tongues"))
-    args = [tongues, "build", "-q", str(corpus), "--out", str(out), "--threads", str(threads)]
+    args = [tongues, "build", "-q", str(corpus), "--out", str(out), "--threads", str(threads), *options]
     seconds, megabytes = run(args)
     generation = out / "generations" / (out / "CURRENT").read_text("utf-8").strip()
     passages = json.loads((generation / "manifest.json").read_text("utf-8"))["counts"]["passages"]

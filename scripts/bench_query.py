@@ -115,7 +115,11 @@ def warm(
     from sentence_transformers import SentenceTransformer
 
     torch.set_num_threads(threads)
-    made = (Document(str(i), "bench", f"{i} {texts[i % len(texts)][:300]}", lang="lt") for i in range(n))
+    # Four languages by name, so that they are balanced as those of a real index are.
+    made = (
+        Document(str(i), "bench", f"{i} {texts[i % len(texts)][:300]}", lang=("fa", "lt", "te", "ur")[i % 4])
+        for i in range(n)
+    )
     build_documents(made, folder / "large", encoder=drawn)
     stock = SentenceTransformer(str(find_model("e5-small").folder), device="cpu")
     with Searcher.open(folder / "large", encoder=encoder) as searcher, Store.open(folder / "large") as store:
@@ -128,11 +132,16 @@ def warm(
             vector = stock.encode(["query: " + question], normalize_embeddings=True)
             flat.search(vector, 10)
 
+        def of_dense(question: str) -> None:
+            ((rows, _),) = index.search(encoder.encode_queries([question]), 10)
+            store.passages(rows.tolist())
+
         rivals: dict[str, Callable[[str], object]] = {
             "stock: encode": lambda question: stock.encode(["query: " + question], normalize_embeddings=True),
             "stock: encode + search": of_stock,
             "encode": lambda question: encoder.encode_queries([question]),
             "encode + search": lambda question: index.search(encoder.encode_queries([question]), 10),
+            "question to passages, cosines alone": of_dense,
             "question to hits": lambda question: searcher.search(question, 10),
         }
         found: dict[str, list[float]] = {name: [] for name in rivals}

@@ -21,6 +21,7 @@ Exit status: 0 rebuilt, 1 an error (the old index is still in use), 2 wrong usag
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import os
 import tomllib
@@ -70,9 +71,10 @@ def read_plan(path: Path) -> Plan:
     if unknown:
         raise SettingsError(f"{path}: unknown setting {unknown[0]!r} (known: {', '.join(sorted(known))}).")
     base = path.parent
-    return Plan(
-        [_below(base, source) for source in sources], base / out, strict, from_mapping(BuildSettings, data, str(path))
-    )
+    settings = from_mapping(BuildSettings, data, str(path))
+    if settings.parallel:
+        settings = dataclasses.replace(settings, parallel=str(base / settings.parallel))
+    return Plan([_below(base, source) for source in sources], base / out, strict, settings)
 
 
 def _below(base: Path, source: str) -> str:

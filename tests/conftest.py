@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from index import offline_model
-from index.balance import parallel_means
 from index.config import ModelSettings
 from index.encoder import PromptedEncoder, open_encoder
+from index.parallel import parallel_means
 from index.progress import SILENT
 from tests.toys import ToyEncoder, make_tiny_model
 

@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from index.balance import PARALLEL_TEXT, BalancedVectors, fit_offsets, language_means, parallel_means
+from index.balance import BalancedVectors, fit_offsets, language_means
 from index.encoder import Fingerprint, PromptedEncoder
+from index.errors import InputError
 from index.language import main_script
+from index.parallel import PARALLEL_TEXT, parallel_means
 from index.progress import SILENT, Silent
 from index.prompts import Prompts
 from index.vectors import unit_rows
@@ -171,8 +173,12 @@ def test_the_parallel_text_is_encoded_once_for_a_model(own_home: Path) -> None:
     assert same(parallel_means(again, SILENT), means)
     assert again.n_encoded == 0
     (folder,) = (path for path in (own_home / "languages-apart").iterdir() if path.is_dir())
-    (folder / "means.npy").write_bytes(b"cut short")
-    assert same(parallel_means(again, SILENT), means)  # made anew
+    kept = (folder / "means.npy").read_bytes()
+    for damaged in (b"cut short", kept[:-8] + b"\xff" * 8, b"\0" * len(kept)):
+        (folder / "means.npy").write_bytes(damaged)
+        assert same(parallel_means(Real(), SILENT), means)  # computed anew, and what is damaged cleared away
+        assert not folder.exists() or (folder / "means.npy").read_bytes() == kept
+        assert same(parallel_means(Real(), SILENT), means)
 
 
 @pytest.mark.parametrize("other", [Real("other weights"), Real(passage_prompt="passage: ")])
@@ -182,6 +188,74 @@ def test_another_model_or_prompt_encodes_it_again(other: Real) -> None:
     other.n_encoded = 0
     parallel_means(other, SILENT)
     assert other.n_encoded == 5 * 192
+
+
+def test_a_home_that_cannot_be_written_loses_no_build(own_home: Path) -> None:
+    (own_home / "languages-apart").write_text("in the way")
+    assert list(parallel_means(Real(), SILENT)) == list(SCRIPTS)
+
+
+@pytest.mark.usefixtures("own_home")
+def test_a_parallel_text_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"lt-LT": "Labas.", "DE": "Guten Tag, wie geht es?"}\n\n{"de": "Ja", "LT": "Taip"}\n', "utf-8")
+    assert read_parallel(path) == [
+        {"lt": "Labas.", "de": "Guten Tag, wie geht es?"},
+        {"de": "Ja", "lt": "Taip"},
+    ]
+    encoder = Real()
+    means = parallel_means(encoder, SILENT, path)
+    assert (list(means), encoder.n_encoded) == (["lt", "de"], 4)
+    expected = unit_rows(Real()._vectors(["Labas.", "Taip"], SILENT)).mean(axis=0)
+    np.testing.assert_allclose(means["lt"], expected, atol=1e-6)
+    assert same(parallel_means(encoder, SILENT, path), means)
+    assert encoder.n_encoded == 4
+    path.write_text('{"lt": "Labas.", "de": "Guten Morgen!"}', "utf-8")
+    assert not same(parallel_means(encoder, SILENT, path), means)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "is empty. Give one object a line"),
+        ("\n \n", "is empty"),
+        ("{", ":1: is not JSON"),
+        ("[" * 100_000, ":1: is not JSON"),
+        ('["a", "b"]', ":1: is no object of texts"),
+        ('{"en": "a", "lt": 3}', ":1: is no object of texts"),
+        ('{"en": "a", "lt": " "}', ":1: is no object of texts"),
+        ('{"en": "a"}', ":1: has en. Give each line in the same languages"),
+        ('{"en": "a", "en-GB": "b"}', ":1: has en, en-GB. Give each line in the same languages (en), two at least"),
+        (
+            '{"en": "a", "lt": "b"}\n{"en": "a", "fa": "b"}',
+            ":2: has en, fa. Give each line in the same languages (en, lt)",
+        ),
+        ('{"en": "a", "lt": "b"}\n\n{"en": "a", "lt": "b", "fa": "c"}', ":3: has en, lt, fa."),
+    ],
+)
+def test_a_parallel_text_that_cannot_be_used(text: str, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text(text, "utf-8")
+    with pytest.raises(InputError) as told:
+        read_parallel(path)
+    assert f"{path}{problem}" in str(told.value) or f"{path}: {problem}" in str(told.value)
+    with pytest.raises(InputError):
+        read_parallel(tmp_path / "none.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("languages", "expected"),
+    [
+        (["en", "fa-IR", "xx", "und"], ["parallel text", "parallel text", "passages", "nothing"]),
+        (["en"], ["nothing"]),
+        (["en", "und"], ["nothing", "nothing"]),
+        (["xx", "yy"], ["passages", "passages"]),
+    ],
+)
+def test_what_offsets_are_fitted_from_is_told(languages: list[str], expected: list[str]) -> None:
+    assert fitted_from(languages, PARALLEL) == dict(zip(languages, expected, strict=True))
+    offsets = fit(languages, [9] * len(languages), [[i, 3 - 7 * i] for i in range(len(languages))])
+    assert [any(offset) for offset in offsets] == [one != "nothing" for one in expected]
 
 
 def test_a_custom_encoder_is_asked_every_time_and_nothing_kept(own_home: Path, toy: ToyEncoder) -> None:

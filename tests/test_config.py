@@ -73,7 +73,10 @@ def test_plain_data_becomes_settings() -> None:
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        ({"modle": {}}, r"c\.toml: unknown setting 'modle' \(known: chunking, encoding, fields, model, sentences\)"),
+        (
+            {"modle": {}},
+            r"c\.toml: unknown setting 'modle' \(known: chunking, encoding, fields, model, parallel, sentences\)",
+        ),
         ({"model": {"size": 1}}, r"c\.toml \[model\]: unknown setting 'size' \(known: backend, batch_tokens, name"),
         ({"model": "e5-small"}, r"c\.toml: model is a table of settings, not 'e5-small'"),
         ({"encoding": 8}, r"c\.toml: encoding must be text, not 8"),

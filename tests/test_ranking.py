@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from index.balance import PARALLEL_TEXT
 from index.builder import build_documents
 from index.config import BuildSettings
 from index.errors import SettingsError
+from index.parallel import PARALLEL_TEXT
 from index.records import Document
 from index.sentence_vectors import to_int8
 from index.store import Store
@@ -205,11 +205,13 @@ def test_a_language_that_has_all_words_is_ranked_by_them_within_itself(searcher:
 
 
 def test_words_are_given_when_they_are_asked_for(searcher: Searcher) -> None:
-    for mode in Mode:
+    for mode in ("hybrid", "lexical"):
         hits = searcher.search("RED apple, 1941!", settings=RankSettings(mode), explain=True)
         terms = {hit.doc_id: hit.terms for hit in hits}
         assert (terms["en1"], terms["en3"]) == (("Red", "apples"), ("1941", "Apples"))
         assert (terms["lt2"], terms["te2"]) == (("apples",), ("1941",))
+    dense = searcher.search("RED apple, 1941!", settings=RankSettings("dense"), explain=True)
+    assert {hit.terms for hit in dense} == {()}  # they do not count
     first = searcher.search("apples", 1, explain=True)[0]
     assert first.to_dict()["terms"] == list(first.terms)
 
@@ -239,7 +241,7 @@ def test_a_batch_is_each_query_alone_in_every_mode(searcher: Searcher) -> None:
 def search_one(tmp_path: Path, made: Sequence[Document], query: str, **settings: Any) -> list[Hit]:
     build_documents(made, tmp_path / "index", encoder=ToyEncoder(), settings=BuildSettings(**settings))
     with Searcher.open(tmp_path / "index", encoder=ToyEncoder()) as searcher:
-        return searcher.search(query, 50)
+        return searcher.search(query, 50, explain=True)
 
 
 def test_of_sentences_equally_close_the_first_is_shown(tmp_path: Path) -> None:
@@ -309,6 +311,7 @@ def test_a_title_is_read_for_words_and_meaning_but_never_shown_as_a_sentence(tmp
     made = [Document("1", "a.txt", " ".join(TEXTS["en1"]), "Zebras of the north", "en")]
     (hit,) = search_one(tmp_path, made, "zebras")
     assert hit.lexical > 0
+    assert hit.terms == ("Zebras",)
     assert hit.dense > 0
     assert " ".join(TEXTS["en1"])[slice(*hit.highlight)] in TEXTS["en1"]
 

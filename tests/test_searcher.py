@@ -77,8 +77,9 @@ def test_a_hit_tells_everything(searcher: Searcher) -> None:
         dense=first.score,
         balance=0.0,
         lexical=0.0,
-        terms=("green", "apple"),
+        terms=(),
     )
+    assert searcher.search("Apple, green!", 1, explain=True)[0].terms == ("green", "apple")
     assert isinstance(first.score, float)
     assert first.score == pytest.approx(1)
     assert [(place.source, place.doc_id, place.start, place.end) for place in first.also_in] == [
