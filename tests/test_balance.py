@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from index.balance import BalancedVectors, fit_offsets, language_means
+from index.balance import BalancedVectors, fit_offsets, fitted_from, language_means
 from index.encoder import Fingerprint, PromptedEncoder
 from index.errors import InputError
 from index.language import main_script
-from index.parallel import PARALLEL_TEXT, parallel_means
+from index.parallel import PARALLEL_TEXT, parallel_means, read_parallel
 from index.progress import SILENT, Silent
 from index.prompts import Prompts
 from index.vectors import unit_rows
