@@ -85,7 +85,7 @@ class LexicalQuery:
         first = np.cumsum(sizes) - sizes
         pairs = counts[np.arange(sizes.sum()) + np.repeat(starts - first, sizes)]
         codes = pairs[:, 0]
-        if codes.max() >= n_langs:
+        if codes.max() >= n_langs or pairs[:, 1].min() < 1:
             raise self._damaged(LANG_COUNTS)
         rates = pairs[:, 1] / (index.lang_counts[codes] + _FEW)
         shares = self._shares / np.maximum.reduceat(rates, first)

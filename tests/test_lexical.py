@@ -138,10 +138,18 @@ def test_coverage_tells_the_language_of_a_query(tmp_path: Path) -> None:
     index = make(tmp_path, texts, [0, 0, 1, 2, 3, 3])
     np.testing.assert_allclose(index.query("namas yra").coverage, [1, 0, 0, 0])
     np.testing.assert_allclose(index.query("house").coverage, [0, 0, 0, 1])
-    np.testing.assert_allclose(index.query("۲۰۱۶").coverage, [0.5, 1, 0, 0.5])
+    np.testing.assert_allclose(index.query("۲۰۱۶").coverage, [51 / 52, 1, 0, 51 / 52])
     assert index.query("nothing").coverage.tolist() == [0, 0, 0, 0]
     absent, once = math.log(1 + 6.5 / 0.5), math.log(1 + 5.5 / 1.5)
     np.testing.assert_allclose(index.query("خانه nothing").coverage, [0, 0, once / (once + absent), 0], rtol=1e-6)
+
+
+def test_a_stray_passage_is_no_language_that_has_a_word(tmp_path: Path) -> None:
+    texts = ["house"] * 60 + ["garden"] * 40 + ["house"] + ["namas"] * 99 + ["house"]
+    index = make(tmp_path, texts, [0] * 100 + [1] * 100 + [2])
+    # In 60 of 100 passages, 1 of 100, 1 of 1; each language is taken to have 50 more without it.
+    expected = [1, (1 / 150) / (60 / 150), (1 / 51) / (60 / 150)]
+    np.testing.assert_allclose(index.query("house").coverage, expected, rtol=1e-6)
 
 
 def test_words_of_the_query_are_found_in_a_passage(tmp_path: Path) -> None:
