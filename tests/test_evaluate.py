@@ -196,6 +196,16 @@ def test_more_passages_are_asked_for_until_there_are_documents_enough(tmp_path: 
     assert encoder.asked == [2, 1]
 
 
+def test_few_documents_of_many_passages_are_asked_once(tmp_path: Path) -> None:
+    sentences = " ".join(f"Apple pear x{i} y{i} z{i} w{i} v{i}." for i in range(400))
+    corpus = [{"_id": f"d{i}", "text": sentences.replace("z", f"d{i}z"), "lang": "en"} for i in range(3)]
+    encoder = Counting()
+    eval_set = write_set(tmp_path / "s", corpus, [{"_id": "q", "text": "apple pear", "lang": "en"}], {"q": {"d0": 1}})
+    found = measure(eval_set, encoder=encoder, max_tokens=16)
+    assert encoder.asked == [1]
+    assert set(ids(found, "q")) == {"d0", "d1", "d2"}
+
+
 def test_fewer_documents_than_are_kept_end_the_asking(tmp_path: Path) -> None:
     encoder = Counting()
     measure(write_fruit(tmp_path / "fruit"), encoder=encoder)

@@ -183,3 +183,20 @@ def test_a_title_is_read_before_the_text() -> None:
     toy = Toy()
     rerank([hit("a", "text 1", title="Title"), hit("b", "Title 2", title="Title"), hit("c", "text 3")], toy, 3)
     assert toy.read == ["q", "Title\ntext 1", "Title 2", "text 3"]
+
+
+def test_no_more_than_fifty_are_read() -> None:
+    hits = [hit(f"d{i}", f"x {i}", rank=i) for i in range(1, 61)]
+    toy = Toy()
+    ordered = rerank(hits, toy, 60)
+    assert len(toy.read) == 1 + 50
+    assert [one.doc_id for one in ordered[:50]] == [f"d{i}" for i in range(50, 0, -1)]
+    assert shown(ordered[50:]) == [(f"d{i}", i, 1) for i in range(51, 61)]  # in their order, no score above the lowest
+
+
+def test_languages_share_the_fifty() -> None:
+    hits = [hit(f"{lang}{i}", f"x {i}", lang, rank=i) for lang in ("fa", "lt", "te") for i in range(1, 21)]
+    toy = Toy()
+    ordered = rerank(hits, toy, 20, grouped=True)
+    assert len(toy.read) == 1 + 3 * 16
+    assert [one.doc_id for one in ordered[:20]] == [f"fa{i}" for i in (*range(16, 0, -1), *range(17, 21))]
