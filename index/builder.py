@@ -18,7 +18,7 @@ from index.config import BuildSettings
 from index.encoder import Encoder, open_encoder
 from index.errors import InputError, StrictError
 from index.generations import locked, write_generation
-from index.parallel import PARALLEL_TEXT, parallel_means, read_parallel
+from index.parallel import parallel_langs, parallel_means, unheard
 from index.progress import SILENT, Progress, Silent
 from index.readers.registry import read_file
 from index.readers.sources import find_files
@@ -167,8 +167,8 @@ def _build(
     strict: bool = False,
 ) -> BuildReport:
     began = time.monotonic()
-    text = Path(settings.parallel) if settings.parallel else PARALLEL_TEXT
-    parallel = read_parallel(text)[0].keys()
+    own = Path(settings.parallel) if settings.parallel else None
+    parallel = parallel_langs(own)
     with locked(out):  # before the model is loaded: an --out that cannot be used should not cost a minute
         encoder = encoder or open_encoder(settings.model, progress)
         with write_generation(out, encoder.fingerprint) as writer:
@@ -188,7 +188,9 @@ def _build(
             # A path may hold bytes that are no text.
             shown = [name.encode("utf-8", "backslashreplace").decode() for name in names]
             apart = "parallel text" in fitted_from(writer.languages, parallel).values()
-            means = parallel_means(encoder, progress, text) if apart else {}
+            means = parallel_means(encoder, progress, own) if apart else {}
+            if own and (notice := unheard(own, writer.languages)):
+                progress.note(notice)
             manifest = writer.finish(dataclasses.asdict(settings), shown, means)
     counts = manifest.counts
     return BuildReport(

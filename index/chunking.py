@@ -246,19 +246,21 @@ class Chunker:
 def _sentences(units: Sequence[_Unit]) -> tuple[tuple[int, int], ...]:
     """Return where a passage's sentences start and end in it, short ones joined to the next; nothing for a single one.
 
-    A heading, "Yes." or "3)" says too little by itself to be close to a question.
+    "Yes." or "3)" says too little by itself to be close to a question. Headings are in none: they name what follows.
     """
     first = units[0].start
-    joined: list[tuple[int, int]] = []
-    start = None
+    spans: list[tuple[int, int]] = []
     for unit in units:
-        start = unit.start if start is None else start
-        if unit.end - start >= _SHORT_SENTENCE and not unit.heading:
-            joined.append((start - first, unit.end - first))
-            start = None
-    if start is not None and joined:
-        joined[-1] = (joined[-1][0], units[-1].end - first)
-    return tuple(joined) if len(joined) > 1 else ()
+        if unit.heading:
+            continue
+        if spans and spans[-1][1] - spans[-1][0] < _SHORT_SENTENCE:
+            spans[-1] = (spans[-1][0], unit.end - first)
+        else:
+            spans.append((unit.start - first, unit.end - first))
+    if len(spans) > 1 and spans[-1][1] - spans[-1][0] < _SHORT_SENTENCE:
+        _, end = spans.pop()
+        spans[-1] = (spans[-1][0], end)
+    return tuple(spans) if len(spans) > 1 else ()
 
 
 def _front_matter_end(left_out: Sequence[LeftOut]) -> int:

@@ -123,8 +123,8 @@ class BuildSettings:
         encoding: The text encoding of all files; "" to detect it file by file.
         sentences: Give every sentence of a passage a vector too: finer ranking, and the closest sentence of each hit,
             for twice the embedding.
-        parallel: A file of texts that say the same in several languages, to balance these by; "" for the project's own
-            in English, Telugu, Persian, Lithuanian and Urdu.
+        parallel: A file of texts that say the same in several languages, to balance these by beside the project's own
+            in English, Telugu, Persian, Lithuanian and Urdu; "" for none.
     """
 
     model: ModelSettings = field(default_factory=ModelSettings)

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,20 +56,35 @@ def read_parallel(path: Path) -> list[dict[str, str]]:
     return lines
 
 
-def parallel_means(encoder: Encoder, progress: Progress, path: Path = PARALLEL_TEXT) -> dict[str, NDArray[np.float64]]:
-    """Return the mean vector of each language of a parallel text, as passages; computed once for a model.
+def parallel_means(encoder: Encoder, progress: Progress, own: Path | None = None) -> dict[str, NDArray[np.float64]]:
+    """Return the mean vector of each language of the project's parallel text, as passages, and of a user's own.
+
+    The languages of ``own`` are as far from each other as its texts say, and where the languages that both have put
+    them; without a common language, around the same middle. Computed once for a model.
 
     Args:
         encoder: Makes the vectors.
         progress: Told how far it is.
-        path: The parallel text.
+        own: A parallel text beside the project's.
 
     Raises:
         InputError: When it cannot be read.
     """
     import numpy as np
 
-    lines = read_parallel(path)
+    means = _means(encoder, read_parallel(PARALLEL_TEXT), progress)
+    if own is None:
+        return means
+    of_own = _means(encoder, read_parallel(own), progress)
+    common = [lang for lang in of_own if lang in means]
+    here, there = (np.mean([one[lang] for lang in common or one], axis=0) for one in (means, of_own))
+    return {**means, **{lang: mean + here - there for lang, mean in of_own.items()}}
+
+
+def _means(encoder: Encoder, lines: list[dict[str, str]], progress: Progress) -> dict[str, NDArray[np.float64]]:
+    """Return the mean vector of each language of a parallel text."""
+    import numpy as np
+
     langs = list(lines[0])
 
     def compute() -> NDArray[np.float64]:
@@ -80,8 +95,30 @@ def parallel_means(encoder: Encoder, progress: Progress, path: Path = PARALLEL_T
         finally:
             progress.end()
 
+    # What is not a model of files may change behind its fingerprint.
     means = _kept(encoder, lines, compute, progress) if isinstance(encoder, PromptedEncoder) else compute()
     return dict(zip(langs, means, strict=True))
+
+
+def parallel_langs(own: Path | None) -> set[str]:
+    """Return the languages of the project's parallel text and of a user's own.
+
+    Raises:
+        InputError: When it cannot be read.
+    """
+    return {*read_parallel(PARALLEL_TEXT)[0], *(read_parallel(own)[0] if own else ())}
+
+
+def unheard(own: Path, languages: Collection[str]) -> str:
+    """Return what to tell of the languages of a parallel text that an index does not hold; "" when it holds all."""
+    langs = list(read_parallel(own)[0])
+    missing = [lang for lang in langs if lang not in map(primary, languages)]
+    if not missing:
+        return ""
+    return (
+        f"{own}: is in {', '.join(langs)}; the index holds no passage in {', '.join(missing)} (it holds "
+        f"{', '.join(languages)}). Name its languages by these tags."
+    )
 
 
 def _kept(

@@ -8,13 +8,13 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from index.balance import STRENGTH, fitted_from
+from index.balance import STRENGTH, fitted_from, primary
 from index.derived import write_derived
 from index.encoder import Encoder
 from index.errors import IndexDamagedError, IndexFormatError, InputError
 from index.generations import locked, new_generation
 from index.manifest import MANIFEST, Manifest, check_encoder, record_file
-from index.parallel import PARALLEL_TEXT, parallel_means, read_parallel
+from index.parallel import parallel_langs, parallel_means, read_parallel, unheard
 from index.progress import SILENT, Progress
 from index.store import FAISS, FILES, OFFSETS, Store, current_generation
 from index.version import __version__
@@ -27,7 +27,7 @@ def refit(
     directory: str | os.PathLike[str],
     encoder: Encoder,
     *,
-    parallel: str | os.PathLike[str] = "",
+    parallel: str | os.PathLike[str] | None = None,
     progress: Progress = SILENT,
 ) -> Manifest:
     """Fit the languages' offsets of an index anew, and make its vector index of them; the old one serves meanwhile.
@@ -35,8 +35,8 @@ def refit(
     Args:
         directory: The index directory.
         encoder: The encoder that made it.
-        parallel: A JSON Lines file: each line the same in several languages, their tags the keys; "" for what the index
-            was built with.
+        parallel: A JSON Lines file beside the project's own texts: each line the same in several languages, their tags
+            the keys; "" for none, None for what the index was built with.
         progress: Told how far the parallel text is embedded.
 
     Returns:
@@ -56,15 +56,14 @@ def refit(
                 f"{out}: written in format {manifest.format_version}, which has no balance of languages. Build it anew."
             )
         check_encoder(manifest, encoder.fingerprint, str(out))
-        named = os.fspath(parallel) or str(manifest.settings.get("parallel", ""))
-        text = Path(named) if named else PARALLEL_TEXT
-        fitted = fitted_from(manifest.languages, read_parallel(text)[0].keys())
-        if named and "parallel text" not in fitted.values():
-            raise InputError(
-                f"{text}: is in {', '.join(read_parallel(text)[0])}, of which the index has none to balance (it holds "
-                f"{', '.join(manifest.languages)}). Name its languages by these tags."
-            )
-        means = parallel_means(encoder, progress, text) if "parallel text" in fitted.values() else {}
+        named = str(manifest.settings.get("parallel", "")) if parallel is None else os.fspath(parallel)
+        own = Path(named) if named else None
+        if own and (notice := unheard(own, manifest.languages)):
+            if not {primary(lang) for lang in manifest.languages} & read_parallel(own)[0].keys():
+                raise InputError(notice)
+            progress.note(notice)
+        fitted = fitted_from(manifest.languages, parallel_langs(own))
+        means = parallel_means(encoder, progress, own) if "parallel text" in fitted.values() else {}
         with new_generation(out) as folder, writing(out):
             for name in FILES:
                 if name not in _DERIVED:

@@ -108,7 +108,9 @@ def _term(word: str) -> str | None:
 
 
 def _cut(folded: str) -> str:
-    return folded if _DIGIT.search(folded) else folded[:TERM_LENGTH]
+    if _DIGIT.search(folded):
+        return folded
+    return folded[:TERM_LENGTH] if len(folded) > 1 else ""  # the "I" of one language is a preposition of another
 
 
 def _iter_parts(text: str, start: int, end: int) -> Iterator[tuple[str, int, int]]:

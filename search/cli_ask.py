@@ -38,12 +38,12 @@ def ask_options(command: F) -> F:
 
 
 @click.command()
-@click.argument("query", metavar="QUERY")
+@click.argument("words", nargs=-1, required=True, metavar="QUERY")
 @ask_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--explain", is_flag=True, help="Show what each score is made of, and the words that count for it.")
 def search(
-    query: str,
+    words: tuple[str, ...],
     k: int,
     lang: str | None,
     per_language: int | None,
@@ -68,6 +68,7 @@ def search(
     tongues search --index my-index --per-language 3 - < questions.txt
     """
     _check_k(per_language)
+    query = " ".join(words)  # a question without quotes is a question all the same
     if query != "-" and not query.strip():
         raise click.UsageError("the query is empty; ask with at least one word.")
     settings = RankSettings(mode, balance)

@@ -74,17 +74,18 @@ def build(paths: Sequence[str], out: str, strict: bool, quiet: bool, **options: 
 @click.option("--model", default=None, help="The index's model: its folder now, or its hub id to fetch it.")
 @click.option(
     "--parallel",
-    default="",
+    default=None,
     metavar="FILE",
     help="Texts that say the same in several languages, one JSON object a line.  [default: as it was built]",
 )
 @backend_options
 @quiet_option
-def refit(directory: str, model: str | None, parallel: str, backend: str, threads: int, quiet: bool) -> None:
+def refit(directory: str, model: str | None, parallel: str | None, backend: str, threads: int, quiet: bool) -> None:
     """Fit an index's balance of languages anew; nothing is embedded again but the parallel texts.
 
     The project's own texts are in English, Telugu, Persian, Lithuanian and Urdu; other languages are estimated from
-    their passages. Where you have some fifty sentences that say the same in your languages, this balances them better.
+    their passages. Some fifty sentences that say the same in your languages, and in one of these five, balance yours
+    better; --parallel '' goes back to the project's own alone.
 
     \b
     tongues refit --index my-index --parallel sentences.jsonl

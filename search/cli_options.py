@@ -65,7 +65,7 @@ def ranking_options(command: F) -> F:
             type=click.Choice([str(mode) for mode in Mode]),
             default=str(Mode.HYBRID),
             show_default=True,
-            help="Rank by meaning (dense), by words (lexical), or by both.",
+            help="Rank by meaning (dense; languages balanced all the same), by words (lexical), or by both.",
         ),
     ):
         command = option(command)

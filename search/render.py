@@ -25,7 +25,7 @@ def render_answer(
 ) -> list[str]:
     """Return the lines that show a question, the language it seems to be in, and its hits."""
     shown = render_hits(hits, width=width, grouped=grouped, explain=explain)
-    return [f"{lang}  {isolate(snippet(query, 2 * width))}", *shown]
+    return [f"{lang}  {isolate(snippet(query, 2 * width))}", *(shown if hits else ["     nothing found"])]
 
 
 def isolate(text: str) -> str:

@@ -59,9 +59,8 @@ class Reranker:
         try:
             files = find_model(name, progress)
         except ModelError as error:
-            raise ModelError(
-                f"{error} To rerank it has to be a cross-encoder, which {OFFLINE_MODEL} is not."
-            ) from error
+            what = str(error).partition(". ")[0].partition("; ")[0]
+            raise ModelError(f"{what}. {_REMEDY}") from error
         if not _is_cross_encoder(files.folder):
             raise ModelError(f"{files.name}: is no cross-encoder. {_REMEDY}")
         model = _load(files)

@@ -25,7 +25,7 @@ HELP = """Type a question, in any language. Commands:
   :k N                  N passages
   :lang LANGS           only these languages, for example te,fa; without LANGS all again
   :per-language N       the N best of each language; without N the best of all again
-  :mode MODE            hybrid, dense (by meaning alone) or lexical (by words alone)
+  :mode MODE            hybrid, dense (by meaning, languages balanced) or lexical (by words)
   :balance BALANCE      auto, off or full: how far languages are evened out
   :explain              show what scores are made of, or no longer
   :help, :quit          this text; the end (also Ctrl-D)"""
@@ -103,6 +103,7 @@ class Shell:
                 self.k, self.per_language = _number(value, name), None
                 return f"{self.k} passages"
             case "lang":
+                value = "" if value == "all" else value
                 if value:
                     self.searcher.check_langs(value)
                 self.lang = value or None

@@ -204,12 +204,19 @@ def test_a_parallel_text_of_ones_own(tmp_path: Path) -> None:
         {"de": "Ja", "lt": "Taip"},
     ]
     encoder = Real()
+    project = parallel_means(encoder, SILENT)
+    n_before = encoder.n_encoded
     means = parallel_means(encoder, SILENT, path)
-    assert (list(means), encoder.n_encoded) == (["lt", "de"], 4)
-    expected = unit_rows(Real()._vectors(["Labas.", "Taip"], SILENT)).mean(axis=0)
-    np.testing.assert_allclose(means["lt"], expected, atol=1e-6)
+    assert (list(means), encoder.n_encoded - n_before) == (["en", "te", "fa", "lt", "ur", "de"], 4)
+    own = [
+        unit_rows(Real()._vectors(texts, SILENT)).mean(axis=0)
+        for texts in (["Labas.", "Taip"], ["Guten Tag, wie geht es?", "Ja"])
+    ]
+    for lang in project:  # Lithuanian, which both have, ties German to the others
+        np.testing.assert_allclose(means[lang], project[lang], atol=1e-6)
+    np.testing.assert_allclose(means["de"] - means["lt"], own[1] - own[0], atol=1e-6)
     assert same(parallel_means(encoder, SILENT, path), means)
-    assert encoder.n_encoded == 4
+    assert encoder.n_encoded - n_before == 4
     path.write_text('{"lt": "Labas.", "de": "Guten Morgen!"}', "utf-8")
     assert not same(parallel_means(encoder, SILENT, path), means)
 

@@ -133,7 +133,7 @@ def test_a_language_that_is_not_there(built: Path, lang: str) -> None:
         ["search", "q", "--index", "x", "-k", "0"],
         ["search", "q", "--index", "x", "-k", "many"],
         ["search", "q", "--index", "x", "--per-language", "0"],
-        ["search", "two", "words", "--index", "x"],
+        ["search", "--index", "x"],
         ["search", "q", "--index", "x", "-k", "10", "--per-language", "2"],
         ["build", "--out", "x"],
         ["build", "a.txt"],

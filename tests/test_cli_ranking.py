@@ -87,7 +87,7 @@ def test_help_tells_the_defaults(command: str) -> None:
 def test_a_query_whose_words_stand_nowhere(built: Path) -> None:
     result = tongues("search", "--index", str(built), "--mode", "lexical", "zzz")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert [line[4:] for line in result.stdout.splitlines()] == ["zzz", ""]
+    assert [line[4:] for line in result.stdout.splitlines()] == ["zzz", " nothing found", ""]
     assert tongues("search", "--index", str(built), "--mode", "lexical", "--json", "zzz").stdout == ""
 
 

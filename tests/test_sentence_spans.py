@@ -1,4 +1,4 @@
-"""The sentences of a passage: spans of its text, in order, that leave nothing out but white space."""
+"""The sentences of a passage: spans of its text, in order, that leave nothing out but headings and white space."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from index.chunking import _SHORT_SENTENCE, Chunker
+from index.chunking import _LONGEST_HEADING, _SHORT_SENTENCE, Chunker
 from index.config import ChunkSettings
 from index.records import Document, Passage
 from tests.toys import ToyEncoder
@@ -71,11 +71,11 @@ def test_any_text(text: str, max_tokens: int, overlap: int, lang: str) -> None:
         for start, end in spans:
             assert passage.text[start:end] == passage.text[start:end].strip() != ""
             assert end - start >= _SHORT_SENTENCE
-        if spans:
-            assert (spans[0][0], spans[-1][1]) == (0, len(passage.text))
-        for (_, end), (start, _) in itertools.pairwise(spans):
+        bounds = [(0, 0), *spans, (len(passage.text), len(passage.text))] if spans else []
+        for (_, end), (start, _) in itertools.pairwise(bounds):
             assert end <= start
-            assert not passage.text[end:start].strip()
+            between = passage.text[end:start].split("\n")
+            assert all(len(line.strip()) <= _LONGEST_HEADING + len("###### ") for line in between)
 
 
 @settings(max_examples=50, deadline=None)
@@ -104,11 +104,10 @@ def test_short_sentences_are_joined_to_the_next_and_the_last_to_the_one_before()
     assert only(f"{LONG} {FIRST}") == [LONG, FIRST]
 
 
-def test_headings_are_joined_to_what_follows() -> None:
+def test_headings_are_in_no_sentence() -> None:
     long_heading = "A heading of the chapter that is longer than many sentences are"
-    assert only(f"# Hours\n\n{FIRST} {SECOND}") == [f"# Hours\n\n{FIRST}", SECOND]
-    assert only(f"{long_heading}\n\n{FIRST} {SECOND}") == [f"{long_heading}\n\n{FIRST}", SECOND]
-    assert only(f"# One\n# Two\n{FIRST} {SECOND}") == [f"# One\n# Two\n{FIRST}", SECOND]
+    for heading in ("# Hours\n\n", f"{long_heading}\n\n", "# One\n# Two\n"):
+        assert only(f"{heading}{FIRST} {SECOND}") == [FIRST, SECOND]
 
 
 def test_a_passage_counts_from_its_own_beginning() -> None:

@@ -137,7 +137,7 @@ def test_mode_and_balance_are_those_of_the_search(shell: Shell, searcher: Search
             found = searcher.search("bread duona", settings=RankSettings(mode, balance))
             assert shown(shell.answer("bread duona")) == [hit.text for hit in found]
     shell.answer(":mode lexical")
-    assert shell.answer("nowhere") == ["en  nowhere", ""]
+    assert shell.answer("nowhere") == ["en  nowhere", "     nothing found", ""]
 
 
 @pytest.mark.parametrize(
