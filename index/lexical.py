@@ -35,7 +35,8 @@ _B = 0.75
 class LexicalWriter:
     """Receives the texts of rows, and writes the files of a lexical index.
 
-    Memory does not grow with the texts but for four bytes a row. What cannot be written is an ``OSError``.
+    Memory grows by four bytes a row, at the end by some twelve more, and not with the texts. What cannot be
+    written is an ``OSError``.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -10,7 +10,7 @@ import click
 from index.config import OFFLINE_MODEL, BuildSettings, ChunkSettings, FieldNames, ModelSettings, Precision
 from index.encoder import settings_for
 from index.errors import StrictError
-from search.cli_options import backend_options, index_option, quiet_option
+from search.cli_options import backend_options, choice_option, index_option, quiet_option
 from search.terminal import progress_for
 
 if TYPE_CHECKING:
@@ -44,13 +44,7 @@ if TYPE_CHECKING:
 @click.option("--title-field", default="title", show_default=True, help="Field with the title.")
 @click.option("--lang-field", default="lang", show_default=True, help="Field with the language.")
 @click.option("--encoding", default="", help="Encoding of the files.  [default: detected file by file]")
-@click.option(
-    "--precision",
-    type=click.Choice([str(precision) for precision in Precision]),
-    default=str(Precision.AUTO),
-    show_default=True,
-    help="Number format: int8 unless torch computes.",
-)
+@choice_option("--precision", Precision.AUTO, "Number format: int8 unless torch computes.")
 @backend_options
 @click.option(
     "--strict", is_flag=True, help="Keep the old index, and exit with status 1, when anything could not be read."

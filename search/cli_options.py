@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any, TypeVar
 
 import click
@@ -26,19 +27,19 @@ def index_option(command: F) -> F:
     )(command)
 
 
+def choice_option(name: str, default: StrEnum, text: str) -> Callable[[F], F]:
+    """Return an option that takes the members of a closed choice."""
+    members = [str(member) for member in type(default)]
+    return click.option(name, type=click.Choice(members), default=str(default), show_default=True, help=text)
+
+
 def backend_options(command: F) -> F:
     """Add --backend and --threads, the same for every command that computes vectors."""
     for option in (
         click.option(
             "--threads", type=click.IntRange(0), default=0, help="Threads of the model.  [default: all cores]"
         ),
-        click.option(
-            "--backend",
-            type=click.Choice([str(backend) for backend in Backend]),
-            default=str(Backend.AUTO),
-            show_default=True,
-            help="What computes: OpenVINO where it can, or torch.",
-        ),
+        choice_option("--backend", Backend.AUTO, "What computes: OpenVINO where it can, or torch."),
     ):
         command = option(command)
     return command
@@ -53,19 +54,11 @@ def ranking_options(command: F) -> F:
             metavar="MODEL",
             help="Order the best hits by a cross-encoder of sentence-transformers: a hub id or a folder.",
         ),
-        click.option(
-            "--balance",
-            type=click.Choice([str(balance) for balance in Balance]),
-            default=str(Balance.AUTO),
-            show_default=True,
-            help="How far the languages' places in the vector space are evened out.",
-        ),
-        click.option(
+        choice_option("--balance", Balance.AUTO, "How far the languages' places in the vector space are evened out."),
+        choice_option(
             "--mode",
-            type=click.Choice([str(mode) for mode in Mode]),
-            default=str(Mode.HYBRID),
-            show_default=True,
-            help="Rank by meaning (dense; languages balanced all the same), by words (lexical), or by both.",
+            Mode.HYBRID,
+            "Rank by meaning (dense; languages balanced all the same), by words (lexical), or by both.",
         ),
     ):
         command = option(command)

@@ -25,6 +25,7 @@ from index.version import __version__
 from search.eval_report import EvalReport, score_run
 from search.eval_set import EvalQuery, EvalSet
 from search.rank_settings import RankSettings
+from search.rerank import MOST
 from search.trec import Run
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ _FIRST_K = 150
 """Passages asked for at first: enough where few documents have two among them. Twice as many take half as long again,
 and asking the few others once more costs less."""
 _MORE = 4
-_RERANKED_K = 50
-"""Passages asked for with a reranker: as many as it reads for an ordinary question, since each takes it long."""
 _BATCH = 256
 """Queries asked together: as many as the searcher holds at once."""
 
@@ -158,9 +157,11 @@ def _facts(manifest: Manifest, settings: RankSettings) -> dict[str, Any]:
         "precision": manifest.encoder.precision,
         "mode": str(settings.mode),
         "balance": str(settings.balance),
+        "weights": dataclasses.asdict(settings.weights),
         "chunking": dict(manifest.settings.get("chunking", {})),
         "documents": manifest.counts.documents,
         "passages": manifest.counts.passages,
+        "sentences": manifest.counts.sentences,
         "rejected": manifest.counts.rejected,
         "version": __version__,
     }
@@ -191,7 +192,7 @@ def _ask_together(
     """
     found: dict[str, list[tuple[str, float]]] = {}
     enough = min(N_DOCUMENTS, searcher.manifest.counts.documents - 1)
-    k = _RERANKED_K if is_reranked else _FIRST_K
+    k = MOST if is_reranked else _FIRST_K
     while queries:
         again = []
         for query, of_query in _hits(searcher, queries, k, settings):

@@ -10,7 +10,6 @@ from typing import TypeAlias
 
 from index.errors import InputError
 from index.files import write_error, write_text
-from index.lines import placed_lines
 
 Run: TypeAlias = Mapping[str, Sequence[tuple[str, float]]]
 """The documents found for each query id, best first: id and score."""
@@ -21,7 +20,7 @@ TAG = "manytongues"
 def write_run(path: str | os.PathLike[str], run: Run, *, tag: str = TAG) -> None:
     """Write a run: the whole file or, when it cannot be written, none of it.
 
-    Scores are written so that reading gives the same numbers. trec_eval goes by them and not by the ranks; where two
+    Scores are written with all their digits. trec_eval goes by them and not by the ranks; where two
     are equal it takes the later id first, whatever the order here.
 
     Args:
@@ -58,51 +57,9 @@ def write_run(path: str | os.PathLike[str], run: Run, *, tag: str = TAG) -> None
         raise write_error(error, Path(path)) from error
 
 
-def read_run(path: str | os.PathLike[str]) -> dict[str, list[tuple[str, float]]]:
-    """Read a run: documents by query, in order of their scores, equal ones in order of their ranks.
-
-    Raises:
-        InputError: When the file cannot be read or is empty, or a line is not of six columns, has a rank or score that
-            is no number, or names a document again.
-    """
-    found: dict[str, dict[str, tuple[float, int]]] = {}
-    for where, line in placed_lines(Path(path)):
-        columns = line.split()
-        if len(columns) != 6:
-            raise InputError(f"{where}: {len(columns)} columns. Write six: query Q0 document rank score tag.")
-        query_id, _, doc_id, rank, score, _ = columns
-        documents = found.setdefault(query_id, {})
-        if doc_id in documents:
-            raise InputError(f"{where}: document {doc_id} is there twice for query {query_id}. Keep one of its lines.")
-        documents[doc_id] = (-_score(score, where), _rank(rank, where))
-    if not found:
-        raise InputError(f"{path}: is empty. Write one line for each document found.")
-    return {
-        query_id: [(doc_id, -minus) for doc_id, (minus, _) in sorted(documents.items(), key=lambda item: item[1])]
-        for query_id, documents in found.items()
-    }
-
-
 def _check_name(name: str, what: str) -> None:
     if name.split() != [name]:
         raise InputError(
             f"{what} {name!r} {'holds white space' if name else 'is empty'}. "
             "Give it a name without: white space separates the columns of a run."
         )
-
-
-def _score(text: str, where: str) -> float:
-    try:
-        score = float(text)
-    except ValueError:
-        score = math.nan
-    if not math.isfinite(score):
-        raise InputError(f"{where}: the score {text!r} is no finite number. Write it in the fifth column.")
-    return score
-
-
-def _rank(text: str, where: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise InputError(f"{where}: the rank {text!r} is no whole number. Write it in the fourth column.") from error

@@ -26,3 +26,12 @@ def write_set(
     (folder / qrels_name).parent.mkdir(exist_ok=True)
     (folder / qrels_name).write_text("\n".join(["query-id\tcorpus-id\tscore", *judged]), "utf-8")
     return read_eval_set(folder)
+
+
+def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
+    """Read a TREC run in the order of its lines."""
+    run: dict[str, list[tuple[str, float]]] = {}
+    for line in path.read_text("utf-8").splitlines():
+        query_id, _, doc_id, _, score, _ = line.split(" ")
+        run.setdefault(query_id, []).append((doc_id, float(score)))
+    return run

@@ -15,8 +15,7 @@ from index.config import BuildSettings, ModelSettings
 from search.cli import main
 from search.eval_report import score_run
 from search.eval_set import read_eval_set
-from search.trec import read_run
-from tests.eval_sets import write_set
+from tests.eval_sets import read_run, write_set
 from tests.tiny_models import make_cross_encoder
 
 TEXTS = {"lt": "Kepykla parduoda duoną.", "fa": "نان تازه می‌فروشد.", "te": "బేకరీ తాజా రొట్టె అమ్ముతుంది."}

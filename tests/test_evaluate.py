@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Sequence
@@ -16,11 +17,11 @@ from index.store import Store
 from search.eval_report import EvalReport, score_run
 from search.eval_set import EvalSet
 from search.evaluate import Evaluation, check_index, evaluate, kept_index
-from search.rank_settings import RankSettings
+from search.rank_settings import RankSettings, Weights
 from search.rerank import Scorer
 from search.searcher import Searcher
-from search.trec import read_run, write_run
-from tests.eval_sets import write_set
+from search.trec import write_run
+from tests.eval_sets import read_run, write_set
 from tests.toys import ToyEncoder
 
 PLAIN = RankSettings("dense", "off")
@@ -135,6 +136,7 @@ def test_what_the_report_says_of_how_it_was_made(fruit: Evaluation) -> None:
     assert facts.pop("version")
     chunking = facts.pop("chunking")
     assert (chunking["max_tokens"], chunking["overlap_sentences"]) == (32, 0)
+    assert facts.pop("weights") == dataclasses.asdict(Weights())
     assert facts == {
         "model": "toy",
         "precision": "fp32",
@@ -143,6 +145,7 @@ def test_what_the_report_says_of_how_it_was_made(fruit: Evaluation) -> None:
         "rerank": None,
         "documents": 5,
         "passages": 4,
+        "sentences": 0,
         "rejected": 0,
     }
     assert json.loads(json.dumps(fruit.report.to_dict()))["settings"]["documents"] == 5

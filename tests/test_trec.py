@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from index.errors import InputError, StoreError
-from search.trec import read_run, write_run
+from search.trec import write_run
+from tests.eval_sets import read_run
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).filter(lambda s: s.split() == [s])
 found = st.lists(
@@ -47,12 +48,6 @@ def test_what_is_written_is_read(tmp_path: Path, run: dict[str, list[tuple[str, 
     assert list(read_run(tmp_path / "a.trec")) == list(run)
 
 
-def test_runs_of_others_are_read_by_score_then_rank(tmp_path: Path) -> None:
-    path = tmp_path / "b.trec"
-    path.write_bytes(b"\xef\xbb\xbfq1\tQ0\td1\t3\t0.5\tx\r\n\n q1 0 d2 2 0.5 x \nq2 Q0 d1 0 -3 x\nq1 Q0 d3 9 7e-1 x")
-    assert read_run(path) == {"q1": [("d3", 0.7), ("d2", 0.5), ("d1", 0.5)], "q2": [("d1", -3.0)]}
-
-
 @pytest.mark.parametrize(
     ("run", "message"),
     [
@@ -81,28 +76,3 @@ def test_what_cannot_be_written_leaves_the_old_file(
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"none/a\.trec: cannot be written \(No such file or directory\)"):
         write_run(tmp_path / "none" / "a.trec", {})
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"q Q0 d 1 0.5 x\nq Q0 e 2 0.4\n", ":2: 5 columns. Write six: query Q0 document rank score tag."),
-        (b"q Q0 d 1 0.5 x y\n", ":1: 7 columns."),
-        (b"\nq Q0 d 1 high x\n", ":2: the score 'high' is no finite number. Write it in the fifth column."),
-        (b"q Q0 d 1 nan x\n", ":1: the score 'nan' is no finite number."),
-        (b"q Q0 d first 1 x\n", ":1: the rank 'first' is no whole number. Write it in the fourth column."),
-        (b"q Q0 d 1 2 x\nr Q0 d 1 2 x\nq Q0 d 2 1 x\n", ":3: document d is there twice for query q."),
-        (b"q Q0 d 1 2 x\nq Q0 \xff 2 1 x\n", ":2: is not UTF-8 (byte 6). Save it as UTF-8."),
-        (b"\n \n", ": is empty. Write one line for each document found."),
-    ],
-)
-def test_what_cannot_be_read_is_told_by_its_line(tmp_path: Path, content: bytes, message: str) -> None:
-    path = tmp_path / "bad.trec"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=f"^{re.escape(f'{path}{message}')}"):
-        read_run(path)
-
-
-def test_a_run_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"a\.trec: cannot be read \(No such file or directory\)\. Check the path\."):
-        read_run(tmp_path / "a.trec")
