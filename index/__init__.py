@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     )
     from index.progress import Progress
     from index.records import Document, Rejected
-    from index.store import Store, verify
+    from index.store import Store
+    from index.update import UpdateReport, update, update_documents
+    from index.verify import verify
 
 __all__ = [
     "Backend",
@@ -54,10 +56,13 @@ __all__ = [
     "StoreError",
     "StrictError",
     "TonguesError",
+    "UpdateReport",
     "__version__",
     "build",
     "build_documents",
     "open_encoder",
+    "update",
+    "update_documents",
     "verify",
 ]
 
@@ -89,7 +94,10 @@ _HOMES = {
     "build": "index.builder",
     "build_documents": "index.builder",
     "open_encoder": "index.encoder",
-    "verify": "index.store",
+    "UpdateReport": "index.update",
+    "update": "index.update",
+    "update_documents": "index.update",
+    "verify": "index.verify",
 }
 """Where each public name is made; imported when first used, since all of them take as long as a search."""
 

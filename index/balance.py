@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from index.records import LangCodes, Vectors
+    from index.vector_index import VectorRows
 
 STRENGTH = 0.7
 """The part of the offsets taken out of the vectors that are searched.
@@ -37,8 +38,8 @@ _NOTHING = 1e-6
 """A length below which nothing is left of a vector."""
 
 
-def language_means(vectors: Vectors, codes: LangCodes, n_langs: int) -> NDArray[np.float64]:
-    """Return the mean vector of each language's passages, shape (n_langs, dim); each must have one."""
+def language_means(vectors: VectorRows, codes: LangCodes, n_langs: int) -> NDArray[np.float64]:
+    """Return the mean vector of each language's passages, shape (n_langs, dim); zeros for one without any."""
     import numpy as np
 
     sums = np.zeros((n_langs, vectors.shape[1]))
@@ -46,7 +47,7 @@ def language_means(vectors: Vectors, codes: LangCodes, n_langs: int) -> NDArray[
         block, of_block = vectors[at : at + _BLOCK], codes[at : at + _BLOCK]
         for code in np.unique(of_block):
             sums[code] += block[of_block == code].sum(axis=0, dtype=np.float64)
-    return sums / np.bincount(codes, minlength=n_langs)[:, None]
+    return sums / np.maximum(np.bincount(codes, minlength=n_langs), 1)[:, None]
 
 
 def fit_offsets(
@@ -69,7 +70,7 @@ def fit_offsets(
     import numpy as np
 
     offsets = np.zeros(means.shape)
-    real = [i for i, lang in enumerate(languages) if lang != UNKNOWN_LANG]
+    real = [i for i, lang in enumerate(languages) if lang != UNKNOWN_LANG and counts[i]]
     if len(real) < 2:
         return offsets.astype(np.float32)
     known = [i for i in real if primary(languages[i]) in parallel]
@@ -108,7 +109,7 @@ def primary(lang: str) -> str:
 class BalancedVectors:
     """Unit vectors with a part of their languages' offsets taken out, computed when they are asked for."""
 
-    def __init__(self, vectors: Vectors, codes: LangCodes, offsets: Vectors, strength: float) -> None:
+    def __init__(self, vectors: VectorRows, codes: LangCodes, offsets: Vectors, strength: float) -> None:
         """Look at vectors in another way.
 
         Args:
@@ -119,7 +120,8 @@ class BalancedVectors:
         """
         import numpy as np
 
-        self._vectors = np.asarray(vectors)  # NumPy's own class for mapped files takes rows more slowly
+        # NumPy's own class for mapped files takes rows more slowly.
+        self._vectors = np.asarray(vectors) if isinstance(vectors, np.ndarray) else vectors
         self._codes = np.minimum(codes, len(offsets) - 1)  # a damaged file may hold any number
         self._taken = (strength * offsets).astype(np.float32)
         self.shape = vectors.shape

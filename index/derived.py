@@ -8,45 +8,53 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from index.balance import STRENGTH, BalancedVectors, fit_offsets, language_means
-from index.kinds import VectorIndexKind, build_vector_index, open_vector_index, suited_kind
-from index.store import FAISS, OFFSETS
+from index.kinds import build_vector_index, open_vector_index, suited_kind
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from index.records import LangCodes, Vectors
+    from index.vector_index import VectorRows
 
 
-def write_derived(
-    folder: Path,
-    vectors: Vectors,
+def fit(
+    vectors: VectorRows,
     codes: LangCodes,
     languages: Sequence[str],
     parallel: Mapping[str, NDArray[np.float64]],
-) -> VectorIndexKind:
-    """Write the offsets and the vector index of a generation.
+) -> Vectors:
+    """Return the languages' offsets, shape (n_langs, dim).
 
     Args:
-        folder: Of the generation.
-        vectors: Of its passages, shape (n, dim), unit rows.
+        vectors: Of the passages, shape (n, dim), unit rows.
         codes: The language of each, shape (n,).
-        languages: The languages by code; each has a passage.
+        languages: The languages by code.
         parallel: What ``index.parallel.parallel_means`` gives, or nothing.
-
-    Raises:
-        OSError: When they cannot be written.
     """
     import numpy as np
 
     counts = np.bincount(codes, minlength=len(languages)).tolist()
-    offsets = fit_offsets(languages, counts, language_means(vectors, codes, len(languages)), parallel)
-    save_array(folder / OFFSETS, offsets)
+    return fit_offsets(languages, counts, language_means(vectors, codes, len(languages)), parallel)
+
+
+def write_vector_index(path: Path, vectors: VectorRows, codes: LangCodes, offsets: Vectors) -> str:
+    """Write the vector index of a segment; returns its kind.
+
+    Args:
+        path: The file.
+        vectors: Of the segment's passages, shape (n, dim), unit rows.
+        codes: The language of each, shape (n,).
+        offsets: Of the languages, shape (n_langs, dim).
+
+    Raises:
+        OSError: When it cannot be written.
+    """
     rows = BalancedVectors(vectors, codes, offsets, STRENGTH)
-    kind = suited_kind(len(vectors))
-    build_vector_index(kind, rows).save(folder / FAISS)
-    open_vector_index(kind, folder / FAISS, rows)  # what cannot be opened must not replace what can
-    return kind
+    kind = suited_kind(len(rows))
+    build_vector_index(kind, rows).save(path)
+    open_vector_index(kind, path, rows)  # what cannot be opened must not replace what can
+    return str(kind)
 
 
 def save_array(path: Path, array: NDArray[Any]) -> None:

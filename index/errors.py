@@ -24,6 +24,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from index.records import Rejected
 
+REPAIR = "Run `tongues repair`, or build the index again."
+"""How to mend a damaged index."""
+
 
 class TonguesError(Exception):
     """Something the user can mend; the command line prints it as one line and exits with status 1."""

@@ -41,11 +41,20 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OSError: When it cannot be written; the old content is then still there.
     """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file's content as ``write_text`` does; it is on disk when this returns.
+
+    Raises:
+        OSError: When it cannot be written; the old content is then still there.
+    """
     # Not by tempfile, which keeps others out: an index may be shared, as far as the umask allows.
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:
-        with temporary.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with temporary.open("xb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -53,6 +62,20 @@ def write_text(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def link(source: Path, target: Path) -> None:
+    """Have a file that never changes in two places; copied where the disk cannot do that.
+
+    Raises:
+        OSError: When it cannot be copied either.
+    """
+    try:
+        target.hardlink_to(source)
+    except FileExistsError:
+        raise
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 @contextlib.contextmanager

@@ -11,8 +11,9 @@ from pathlib import Path
 from index.encoder import Fingerprint
 from index.errors import StoreError
 from index.files import new_folder, sync, write_error, write_text
-from index.manifest import MANIFEST
-from index.store import CURRENT, GENERATIONS
+from index.layout import CURRENT, EMBEDDED, GENERATIONS, MANIFEST
+from index.reading import held_alone
+from index.store import Store
 from index.writer import GenerationWriter, writing
 
 _LOCK = ".lock"
@@ -21,7 +22,9 @@ _HALF_WRITTEN = f".{CURRENT}-"
 _STRAY = {".DS_Store", "Thumbs.db", "desktop.ini"}
 """What file managers put into any folder."""
 _KEPT = 2
-"""Generations kept: the current one, and the one before for readers that are just opening it."""
+"""Generations kept beside those that are read: the current one, and the one before to go back to."""
+_OLD = ".old-"
+"""How the names of generations begin that are being removed."""
 
 
 def check_writable(directory: Path) -> None:
@@ -58,9 +61,9 @@ def _other_files(directory: Path) -> list[str]:
     if not directory.exists():
         return []
     generations = directory / GENERATIONS
-    ours = {generations, directory / _LOCK, generations / ".probe", *directory.glob(f"{_HALF_WRITTEN}*")}
+    ours = {generations, directory / EMBEDDED, directory / _LOCK, *directory.glob(f"{_HALF_WRITTEN}*")}
     if generations.is_dir():
-        ours.update(generations.glob(".new-*"))
+        ours.update((generations / ".probe", *generations.glob(".new-*"), *generations.glob(f"{_OLD}*")))
         ours.update(path for path in _generations(directory).values() if (path / MANIFEST).is_file())
     found = [*directory.iterdir(), *(generations.iterdir() if generations.is_dir() else [])]
     return [path.relative_to(directory).as_posix() for path in found if path not in ours and path.name not in _STRAY]
@@ -80,7 +83,9 @@ def locked(directory: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise StoreError(f"{directory}: another build is writing here. Wait for it to end, or name another.") from error
+        raise StoreError(
+            f"{directory}: another program is writing here. Wait for it to end, or name another."
+        ) from error
     except OSError as error:
         raise write_error(error, directory) from error
     try:
@@ -90,16 +95,18 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def write_generation(directory: Path, fingerprint: Fingerprint) -> Iterator[GenerationWriter]:
+def write_generation(
+    directory: Path, fingerprint: Fingerprint, before: Store | None = None
+) -> Iterator[GenerationWriter]:
     """Give a writer whose generation becomes the current one when the block ends well, as ``new_generation`` has it.
 
-    The caller calls ``finish``.
+    The caller calls ``finish``. ``before`` is the generation that the new one goes on from, if it does.
 
     Raises:
         StoreError: When the disk is full, or the directory cannot be written. What the block raises comes out as it is.
     """
     with new_generation(directory) as folder:
-        writer = GenerationWriter(directory, folder, fingerprint)
+        writer = GenerationWriter(directory, folder, fingerprint, before)
         try:
             yield writer
         except BaseException:
@@ -120,10 +127,7 @@ def new_generation(directory: Path) -> Iterator[Path]:
     generations = directory / GENERATIONS
     of_the_block: BaseException | None = None
     with writing(directory):
-        for left in generations.glob(".new-*"):
-            shutil.rmtree(left, ignore_errors=True)
-        for half in directory.glob(f"{_HALF_WRITTEN}*"):
-            half.unlink(missing_ok=True)
+        clear_away(directory)
         name = f"g{max(_generations(directory), default=0) + 1:06d}"
     try:
         with new_folder(generations / name) as folder:
@@ -136,12 +140,33 @@ def new_generation(directory: Path) -> Iterator[Path]:
                 raise ValueError("the generation was not finished")
         sync(generations)
         write_text(directory / CURRENT, name + "\n")
-        for _, old in sorted(_generations(directory).items())[:-_KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
+        collect(directory)
     except OSError as error:
         if error is of_the_block:
             raise
         raise write_error(error, directory) from error
+
+
+def clear_away(directory: Path) -> None:
+    """Remove what writers left behind that were killed. The directory must be ``locked``."""
+    generations = directory / GENERATIONS
+    for left in (*generations.glob(".new-*"), *generations.glob(f"{_OLD}*")):
+        shutil.rmtree(left, ignore_errors=True)
+    for half in directory.glob(f"{_HALF_WRITTEN}*"):
+        half.unlink(missing_ok=True)
+
+
+def collect(directory: Path) -> None:
+    """Remove old generations that nobody reads, but for the last one. The directory must be ``locked``.
+
+    What cannot be removed now is removed by the next writer.
+    """
+    for _, old in sorted(_generations(directory).items())[:-_KEPT]:
+        with held_alone(old) as is_alone, contextlib.suppress(OSError):
+            if is_alone:
+                # Out of the way at once: nobody may find half of it. Windows renames no folder with open files.
+                removed = old.rename(old.with_name(f"{_OLD}{old.name}"))
+                shutil.rmtree(removed, ignore_errors=True)
 
 
 def _generations(directory: Path) -> dict[int, Path]:

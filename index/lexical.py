@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from index import postings
 from index.errors import IndexDamagedError
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
     from index.records import LangCodes
 
+    Postings: TypeAlias = tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint8]]
+    """Terms, rows and weights, one of each a posting."""
+
 __all__ = ["LEXICAL_FILES", "LexicalIndex", "LexicalQuery", "LexicalWriter"]
+
 
 _TEMPORARY = "lexical-postings.tmp"
 
@@ -80,12 +84,7 @@ class LexicalWriter:
             lengths = np.array(self._lengths, np.float64)
             average = max(lengths.sum() / max(len(lengths), 1), 1e-9)
             norms = (_K1 * (1 - _B + _B * lengths / average)).astype(np.float32)
-            with contextlib.ExitStack() as stack:
-                files = {}
-                for name, dtype in TYPES.items():
-                    file = ArrayFile(self._folder / name, dtype, (2,) if name == LANG_COUNTS else ())
-                    files[name] = stack.enter_context(contextlib.closing(file))
-                _write(self._sorter, norms, lang_codes, files)
+            write_postings(self._folder, _weighted(self._sorter, norms), lang_codes)
         finally:
             self.abandon()
 
@@ -94,28 +93,66 @@ class LexicalWriter:
         self._sorter.close()
 
 
-def _write(
-    sorter: PostingSorter, norms: NDArray[np.float32], lang_codes: LangCodes, files: dict[str, ArrayFile]
-) -> None:
+def _weighted(sorter: PostingSorter, norms: NDArray[np.float32]) -> Iterator[Postings]:
+    """Yield sorted postings with what each term is worth in its row."""
     import numpy as np
 
-    n_postings = n_langs = 0
     for part in sorter.iter_sorted():
-        first = changes(part["term"])
-        starts = np.flatnonzero(first)
-        files[TERMS].append(part["term"][starts])
-        files[STARTS].append(n_postings + starts)
-        files[ROWS].append(part["row"])
         weights = part["count"] / (part["count"] + norms[part["row"]])
-        files[WEIGHTS].append(np.maximum(np.rint(255 * weights), 1))
-        # Terms are numbered within the part, so that term and language make one number that sorts.
-        pairs, counts = np.unique((np.cumsum(first) - 1) * 65_536 + lang_codes[part["row"]], return_counts=True)
-        files[LANG_STARTS].append(n_langs + np.flatnonzero(changes(pairs // 65_536)))
-        files[LANG_COUNTS].append(np.stack((pairs % 65_536, counts), axis=1))
-        n_postings += len(part)
-        n_langs += len(pairs)
-    files[STARTS].append(np.array([n_postings]))
-    files[LANG_STARTS].append(np.array([n_langs]))
+        yield part["term"], part["row"], np.maximum(np.rint(255 * weights), 1).astype(np.uint8)
+
+
+def write_postings(folder: Path, parts: Iterable[Postings], lang_codes: LangCodes) -> None:
+    """Write the files of a lexical index.
+
+    Args:
+        folder: Where they go.
+        parts: Terms, rows and weights, by term, then row; a term in one part only.
+        lang_codes: The language of each row.
+
+    Raises:
+        OSError: When they cannot be written.
+    """
+    import numpy as np
+
+    with contextlib.ExitStack() as stack:
+        files = {}
+        for name, dtype in TYPES.items():
+            file = ArrayFile(folder / name, dtype, (2,) if name == LANG_COUNTS else ())
+            files[name] = stack.enter_context(contextlib.closing(file))
+        n_postings = n_langs = 0
+        for terms_of_part, rows, weights in parts:
+            first = changes(terms_of_part)
+            starts = np.flatnonzero(first)
+            files[TERMS].append(terms_of_part[starts])
+            files[STARTS].append(n_postings + starts)
+            files[ROWS].append(rows)
+            files[WEIGHTS].append(weights)
+            # Terms are numbered within the part, so that term and language make one number that sorts.
+            pairs, counts = np.unique((np.cumsum(first) - 1) * 65_536 + lang_codes[rows], return_counts=True)
+            files[LANG_STARTS].append(n_langs + np.flatnonzero(changes(pairs // 65_536)))
+            files[LANG_COUNTS].append(np.stack((pairs % 65_536, counts), axis=1))
+            n_postings += len(rows)
+            n_langs += len(pairs)
+        files[STARTS].append(np.array([n_postings]))
+        files[LANG_STARTS].append(np.array([n_langs]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LexicalPart:
+    """The words of one segment.
+
+    Attributes:
+        folder: Where its files are.
+        base: Its first row among those of all segments.
+        n_rows: The number of its rows.
+        arrays: The files by name, mapped into memory.
+    """
+
+    folder: Path
+    base: int
+    n_rows: int
+    arrays: dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,24 +160,22 @@ class LexicalIndex:
     """The words of all passages, opened for reading; nothing is read before a query asks for it.
 
     Attributes:
-        folder: Where its files are.
-        n_rows: The number of passages.
+        parts: The words of each segment.
+        n_rows: The number of rows of all of them.
         lang_counts: Shape (n_langs,): passages by language.
-        arrays: The files by name, mapped into memory.
     """
 
-    folder: Path
+    parts: Sequence[LexicalPart]
     n_rows: int
     lang_counts: NDArray[np.float64]
-    arrays: dict[str, NDArray[Any]]
 
     @classmethod
-    def open(cls, folder: Path, n_rows: int, lang_counts: Sequence[int]) -> LexicalIndex:
+    def open(cls, folders: Sequence[Path], sizes: Sequence[int], lang_counts: Sequence[int]) -> LexicalIndex:
         """Open the files of an index.
 
         Args:
-            folder: Where they are.
-            n_rows: The number of passages.
+            folders: Of its segments, in the order of their rows.
+            sizes: The number of rows of each.
             lang_counts: How many of them are in each language, by code.
 
         Raises:
@@ -148,25 +183,11 @@ class LexicalIndex:
         """
         import numpy as np
 
-        arrays = {name: _open(folder / name, dtype) for name, dtype in TYPES.items()}
-        n_terms = len(arrays[TERMS])
-        shapes = {
-            TERMS: (n_terms,),
-            STARTS: (n_terms + 1,),
-            ROWS: (len(arrays[ROWS]),),
-            WEIGHTS: (len(arrays[ROWS]),),
-            LANG_STARTS: (n_terms + 1,),
-            LANG_COUNTS: (len(arrays[LANG_COUNTS]), 2),
-        }
-        for name, shape in shapes.items():
-            if arrays[name].shape != shape:
-                raise IndexDamagedError(
-                    f"{folder / name}: {arrays[name].shape} values where {shape} belong. Build the index again."
-                )
-        for name, into in ((STARTS, ROWS), (LANG_STARTS, LANG_COUNTS)):
-            if (arrays[name][0], arrays[name][-1]) != (0, len(arrays[into])):
-                raise IndexDamagedError(f"{folder / name}: does not fit {into}. Build the index again.")
-        return cls(folder, n_rows, np.array(lang_counts, np.float64), arrays)
+        parts, base = [], 0
+        for folder, n_rows in zip(folders, sizes, strict=True):
+            parts.append(LexicalPart(folder, base, n_rows, open_arrays(folder)))
+            base += n_rows
+        return cls(parts, base, np.array(lang_counts, np.float64))
 
     def query(self, text: str) -> LexicalQuery:
         """Look up the terms of a query.
@@ -175,6 +196,33 @@ class LexicalIndex:
             IndexDamagedError: When a file holds what cannot be.
         """
         return LexicalQuery(self, text)
+
+
+def open_arrays(folder: Path) -> dict[str, NDArray[Any]]:
+    """Map the files of a segment's words into memory, by name.
+
+    Raises:
+        IndexDamagedError: When a file cannot be read, or does not fit the others.
+    """
+    arrays = {name: _open(folder / name, dtype) for name, dtype in TYPES.items()}
+    n_terms = len(arrays[TERMS])
+    shapes = {
+        TERMS: (n_terms,),
+        STARTS: (n_terms + 1,),
+        ROWS: (len(arrays[ROWS]),),
+        WEIGHTS: (len(arrays[ROWS]),),
+        LANG_STARTS: (n_terms + 1,),
+        LANG_COUNTS: (len(arrays[LANG_COUNTS]), 2),
+    }
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise IndexDamagedError(
+                f"{folder / name}: {arrays[name].shape} values where {shape} belong. Run `tongues repair`."
+            )
+    for name, into in ((STARTS, ROWS), (LANG_STARTS, LANG_COUNTS)):
+        if (arrays[name][0], arrays[name][-1]) != (0, len(arrays[into])):
+            raise IndexDamagedError(f"{folder / name}: does not fit {into}. Run `tongues repair`.")
+    return arrays
 
 
 def _open(path: Path, dtype: str) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from index.lexical import LexicalIndex
+    from index.lexical import LexicalIndex, LexicalPart
     from index.records import Rows, Scores
 
 _MOST_POSTINGS = 20_000
@@ -23,6 +24,26 @@ _MOST_POSTINGS = 20_000
 
 _FEW = 50
 """Passages without a word that every language is taken to have beside its own: one stray passage is no language."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A term's postings in one segment: from start to end, and the term's number there."""
+
+    part: LexicalPart
+    start: int
+    end: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """A term of a query that stands somewhere: its idf, how many rows have it, its key, and where its postings are."""
+
+    idf: float
+    size: int
+    key: int
+    places: list[_Place]
 
 
 class LexicalQuery:
@@ -41,29 +62,35 @@ class LexicalQuery:
         self._terms = frozenset(terms(text))
         self._found = self._find()
         n_absent = len(self._terms) - len(self._found)
-        whole = sum(idf for idf, *_ in self._found) + n_absent * _idf(index.n_rows, 0)
-        self._shares = [idf / whole for idf, *_ in self._found]
+        whole = sum(term.idf for term in self._found) + n_absent * _idf(index.n_rows, 0)
+        self._shares = [term.idf / whole for term in self._found]
         self._totals: dict[int, Scores] = {}
 
-    def _find(self) -> list[tuple[float, int, int, int]]:
-        """Return idf, start and end of the postings, and number of each term that stands somewhere, rarest first."""
+    def _find(self) -> list[_Term]:
+        """Return the terms that stand somewhere, rarest first."""
         import numpy as np
 
-        known, starts = self._index.arrays[TERMS], self._index.arrays[STARTS]
-        if not self._terms or not len(known):
-            return []
         keys = np.array(sorted(map(term_key, self._terms)), np.uint64)
-        numbers = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-        numbers = numbers[known[numbers] == keys]
-        n_postings, n_rows = len(self._index.arrays[ROWS]), self._index.n_rows
+        places: dict[int, list[_Place]] = {}
+        for part in self._index.parts if len(keys) else ():
+            known, starts = part.arrays[TERMS], part.arrays[STARTS]
+            if not len(known):
+                continue
+            numbers = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+            numbers = numbers[known[numbers] == keys]
+            n_postings = len(part.arrays[ROWS])
+            for key, number, start, end in zip(
+                *(array.tolist() for array in (known[numbers], numbers, starts[numbers], starts[numbers + 1])),
+                strict=True,
+            ):
+                if not 0 <= start < end <= n_postings or end - start > part.n_rows:
+                    raise _damaged(part, STARTS)
+                places.setdefault(key, []).append(_Place(part, start, end, number))
         found = []
-        for number, start, end in zip(
-            numbers.tolist(), starts[numbers].tolist(), starts[numbers + 1].tolist(), strict=True
-        ):
-            if not 0 <= start < end <= n_postings or end - start > n_rows:
-                raise self._damaged(STARTS)
-            found.append((_idf(n_rows, end - start), start, end, number))
-        return sorted(found, key=lambda term: (term[2] - term[1], term[3]))
+        for key, in_parts in places.items():
+            size = sum(place.end - place.start for place in in_parts)
+            found.append(_Term(_idf(self._index.n_rows, size), size, key, in_parts))
+        return sorted(found, key=lambda term: (term.size, term.key))
 
     @cached_property
     def coverage(self) -> Scores:
@@ -73,24 +100,27 @@ class LexicalQuery:
         """
         import numpy as np
 
-        index = self._index
-        counts, bounds, n_langs = index.arrays[LANG_COUNTS], index.arrays[LANG_STARTS], len(index.lang_counts)
-        if not self._found:
-            return np.zeros(n_langs, np.float32)
-        numbers = np.array([number for *_, number in self._found])
-        starts, ends = bounds[numbers], bounds[numbers + 1]
-        sizes = ends - starts
-        if starts.min() < 0 or ends.max() > len(counts) or sizes.min() < 1 or sizes.max() > n_langs:
-            raise self._damaged(LANG_STARTS)
-        first = np.cumsum(sizes) - sizes
-        pairs = counts[np.arange(sizes.sum()) + np.repeat(starts - first, sizes)]
-        codes = pairs[:, 0]
-        if codes.max() >= n_langs or pairs[:, 1].min() < 1:
-            raise self._damaged(LANG_COUNTS)
-        rates = pairs[:, 1] / (index.lang_counts[codes] + _FEW)
-        shares = self._shares / np.maximum.reduceat(rates, first)
-        total = np.bincount(codes, np.repeat(shares, sizes) * rates, n_langs)
+        lang_counts = self._index.lang_counts
+        total = np.zeros(len(lang_counts))
+        for share, term in zip(self._shares, self._found, strict=True):
+            counts = np.zeros(len(lang_counts))
+            for place in term.places:
+                pairs = self._langs(place)
+                counts[pairs[:, 0]] += pairs[:, 1]
+            rates = counts / (lang_counts + _FEW)
+            total += share / rates.max() * rates
         return np.minimum(total, 1).astype(np.float32)
+
+    def _langs(self, place: _Place) -> NDArray[Any]:
+        """Return in how many rows of which language a term stands, shape (n, 2): code, rows."""
+        counts, bounds = place.part.arrays[LANG_COUNTS], place.part.arrays[LANG_STARTS]
+        start, end, n_langs = int(bounds[place.number]), int(bounds[place.number + 1]), len(self._index.lang_counts)
+        if not 0 <= start < end <= len(counts) or end - start > n_langs:
+            raise _damaged(place.part, LANG_STARTS)
+        pairs: NDArray[Any] = counts[start:end]
+        if pairs[:, 0].max() >= n_langs or pairs[:, 1].min() < 1:
+            raise _damaged(place.part, LANG_COUNTS)
+        return pairs
 
     def scores(self, rows: Rows) -> Scores:
         """Return the scores of some rows, shape (len(rows),)."""
@@ -100,8 +130,8 @@ class LexicalQuery:
         order = np.argsort(asked)
         asked = asked[order]
         total = np.zeros(len(asked), np.float32)
-        for share, (_, start, end, _) in zip(self._shares, self._found, strict=True):
-            there, weights = self._postings(start, end)
+        for share, term in zip(self._shares, self._found, strict=True):
+            there, weights = self._postings(term)
             at = there.searchsorted(asked)
             hit = np.flatnonzero(there.take(at, mode="clip") == asked)
             total[hit] += np.float32(share / 255) * weights.take(at[hit], mode="clip")
@@ -121,8 +151,9 @@ class LexicalQuery:
         """
         import numpy as np
 
-        sizes = [end - start for _, start, end, _ in self._found]
-        most = _MOST_POSTINGS * (1 if among is None else 10)  # most of them may be of passages that are not asked for
+        sizes = [term.size for term in self._found]
+        # Most of them may be of passages that are not asked for.
+        most = _MOST_POSTINGS * (1 if among is None or 2 * np.count_nonzero(among) > len(among) else 10)
         n_used = n_read = 0
         while n_used < len(sizes) and n_read + sizes[n_used] <= most * (1 if n_used else 10):
             n_read += sizes[n_used]
@@ -131,7 +162,7 @@ class LexicalQuery:
             return np.empty(0, np.int64)
         total = self._total(n_used)
         # Of the postings read, not of all rows, which are many more; a row stands in as many of them as terms.
-        rows = np.concatenate([self._postings(start, end)[0] for _, start, end, _ in self._found[:n_used]])
+        rows = np.concatenate([self._postings(term)[0] for term in self._found[:n_used]])
         rows = rows if among is None else rows[among[rows]]
         found = total[rows]
         if len(rows) > k * n_used:
@@ -155,16 +186,26 @@ class LexicalQuery:
         if n_terms in self._totals:
             return self._totals[n_terms]
         total = np.zeros(self._index.n_rows, np.float32)
-        for share, (_, start, end, _) in zip(self._shares[:n_terms], self._found, strict=False):
-            rows, weights = self._postings(start, end)
+        for share, term in zip(self._shares[:n_terms], self._found, strict=False):
+            rows, weights = self._postings(term)
             if rows.max() >= len(total):
-                raise self._damaged(ROWS)
+                raise _damaged(term.places[0].part, ROWS)
             total[rows] += np.float32(share / 255) * weights
         self._totals[n_terms] = total
         return total
 
-    def _postings(self, start: int, end: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        return self._index.arrays[ROWS][start:end], self._index.arrays[WEIGHTS][start:end]
+    def _postings(self, term: _Term) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the rows of a term, ascending, and what it is worth in each."""
+        import numpy as np
+
+        rows, weights = [], []
+        for place in term.places:
+            there = place.part.arrays[ROWS][place.start : place.end]
+            rows.append(there + np.uint32(place.part.base) if place.part.base else there)
+            weights.append(place.part.arrays[WEIGHTS][place.start : place.end])
+        if len(rows) == 1:
+            return rows[0], weights[0]
+        return np.concatenate(rows), np.concatenate(weights)
 
     def matches(self, text: str) -> list[tuple[int, int]]:
         """Return the offsets of the words of a passage that are words of the query, overlapping ones as one."""
@@ -180,8 +221,9 @@ class LexicalQuery:
         """Return the words of a passage that are words of the query, as they stand there, each once, in order."""
         return list(dict.fromkeys(text[start:end] for start, end in self.matches(text)))
 
-    def _damaged(self, name: str) -> IndexDamagedError:
-        return IndexDamagedError(f"{self._index.folder / name}: holds what cannot be. Build the index again.")
+
+def _damaged(part: LexicalPart, name: str) -> IndexDamagedError:
+    return IndexDamagedError(f"{part.folder / name}: holds what cannot be. Run `tongues repair`.")
 
 
 def _idf(n_rows: int, n_with: int) -> float:

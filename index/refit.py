@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 from index.balance import STRENGTH, fitted_from, primary
-from index.derived import write_derived
+from index.derived import fit, save_array, write_vector_index
 from index.encoder import Encoder
-from index.errors import IndexDamagedError, IndexFormatError, InputError
+from index.errors import REPAIR, IndexDamagedError, IndexFormatError, InputError
+from index.files import link
 from index.generations import locked, new_generation
-from index.manifest import MANIFEST, Manifest, check_encoder, record_file
+from index.layout import FAISS, LANGS, OFFSETS, VECTORS
+from index.manifest import Manifest, check_encoder, record_file
 from index.parallel import parallel_langs, parallel_means, read_parallel, unheard
 from index.progress import SILENT, Progress
-from index.store import FAISS, FILES, OFFSETS, Store, current_generation
+from index.store import Store, current_generation, expected_files
+from index.vectors import open_array, open_vectors
 from index.version import __version__
-from index.writer import writing
-
-_DERIVED = (OFFSETS, FAISS)
+from index.writer import write_manifest, writing
 
 
 def refit(
@@ -44,50 +44,62 @@ def refit(
 
     Raises:
         InputError: When the parallel text cannot be read, or holds no language of the index.
-        StoreError: When the index cannot be read or written, is damaged or of format 1, or was made with another
-            encoder.
+        StoreError: When the index cannot be read or written, is damaged or too old, or was made with another encoder.
     """
     out = Path(directory)
     current_generation(out)  # a directory that is no index is not made one
     with locked(out), Store.open(out) as store:
         manifest = store.manifest
-        if not store.has_parts:
+        if manifest.format_version < 3:
             raise IndexFormatError(
-                f"{out}: written in format {manifest.format_version}, which has no balance of languages. Build it anew."
+                f"{out}: written in format {manifest.format_version}, which cannot be balanced anew. Build it once "
+                "more; its vectors are taken over."
             )
         check_encoder(manifest, encoder.fingerprint, str(out))
         named = str(manifest.settings.get("parallel", "")) if parallel is None else os.fspath(parallel)
-        own = Path(named) if named else None
-        if own and (notice := unheard(own, manifest.languages)):
-            if not {primary(lang) for lang in manifest.languages} & read_parallel(own)[0].keys():
+        if parallel and named:
+            named = str(Path(named).absolute())
+        own = Path(manifest.root, named) if named else None
+        languages = list(manifest.counts.languages)
+        if own and (notice := unheard(own, languages)):
+            if not {primary(lang) for lang in languages} & read_parallel(own)[0].keys():
                 raise InputError(notice)
             progress.note(notice)
-        fitted = fitted_from(manifest.languages, parallel_langs(own))
+        fitted = fitted_from(languages, parallel_langs(own))
         means = parallel_means(encoder, progress, own) if "parallel text" in fitted.values() else {}
         with new_generation(out) as folder, writing(out):
-            for name in FILES:
-                if name not in _DERIVED:
-                    if record_file(store.folder / name) != manifest.files[name]:
-                        raise IndexDamagedError(f"{store.folder / name}: damaged. Build the index again.")
-                    _link(store.folder / name, folder / name)
-            kind = write_derived(folder, store.vectors(), store.lang_codes, manifest.languages, means)
+            _link_all(store, folder)
+            offsets = fit(store.vectors(), store.lang_codes, manifest.languages, means)
+            save_array(folder / OFFSETS, offsets)
+            segments = []
+            for segment in manifest.segments:
+                at = folder / segment.name
+                vectors = open_vectors(at / VECTORS, segment.rows, manifest.encoder.dim)
+                codes = open_array(at / LANGS, (segment.rows,), "uint16")
+                kind = write_vector_index(at / FAISS, vectors, codes, offsets)
+                segments.append(dataclasses.replace(segment, kind=kind))
             new = dataclasses.replace(
                 manifest,
                 tool_version=__version__,
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
                 settings={**manifest.settings, "parallel": named},
-                kind=kind.value,
+                segments=tuple(segments),
                 balance=STRENGTH,
                 fitted_from=fitted,
-                files={**manifest.files, **{name: record_file(folder / name) for name in _DERIVED}},
             )
-            (folder / MANIFEST).write_text(new.to_json(), "utf-8")
-    return new
+            return write_manifest(folder, new, store)
 
 
-def _link(source: Path, target: Path) -> None:
-    """Have a file in two generations, which never change; copied where the disk cannot do that."""
-    try:
-        target.hardlink_to(source)
-    except OSError:
-        shutil.copyfile(source, target)
+def _link_all(store: Store, folder: Path) -> None:
+    """Have all files of a generation in another one, but for those that are made anew.
+
+    Raises:
+        IndexDamagedError: When one of them is damaged: what is made of it must not seem whole.
+    """
+    for name in expected_files(store.manifest):
+        if Path(name).name in (OFFSETS, FAISS):
+            continue
+        if record_file(store.folder / name) != store.manifest.files[name]:
+            raise IndexDamagedError(f"{store.folder / name}: damaged. {REPAIR}")
+        (folder / name).parent.mkdir(exist_ok=True)
+        link(store.folder / name, folder / name)

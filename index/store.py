@@ -1,16 +1,4 @@
-"""The index directory: generations, each complete before it is switched to and never changed after.
-
-DIR/CURRENT                     the name of the generation to read
-DIR/generations/NAME/
-    manifest.json               what is in it, with size and sha256 of every file
-    passages.sqlite             documents, passages, which passage stands where
-    vectors.npy                 one unit vector a passage, float32
-    langs.npy                   one language code a passage, uint16
-    offsets.npy                 where each language stands apart in the vector space, float32
-    index.faiss                 the vector index of the vectors with these offsets partly taken out
-    sentences.npy, ...          vectors of the passages' sentences, int8, and where they stand
-    lexical-rows.npy, ...       which passages hold which words
-"""
+"""One generation of an index, opened for reading; ``index.layout`` tells what lies in its directory."""
 
 from __future__ import annotations
 
@@ -25,29 +13,27 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from index.balance import BalancedVectors
+from index.documents import KnownFile
 from index.errors import IndexDamagedError, NoIndexError, StoreError
 from index.kinds import open_vector_index
-from index.lexical import LEXICAL_FILES, LexicalIndex
-from index.manifest import FileRecord, Manifest, read_manifest, record_file
+from index.layout import CURRENT, DATABASE, DEAD, FAISS, GENERATIONS, LANGS, OFFSETS, VECTORS, files_of
+from index.lexical import LexicalIndex
+from index.manifest import Manifest, Segment, read_manifest
+from index.reading import keep_open
 from index.records import model_text
-from index.sentence_vectors import SENTENCE_FILES, SentenceVectors
+from index.segments import SegmentedIndex, SegmentedRows
+from index.sentence_vectors import SentenceVectors
 from index.vectors import open_array, open_vectors
 
 if TYPE_CHECKING:
-    from index.records import LangCodes, Vectors
-    from index.vector_index import VectorIndex
+    import numpy as np
+    from numpy.typing import NDArray
 
-CURRENT = "CURRENT"
-GENERATIONS = "generations"
-DATABASE = "passages.sqlite"
-VECTORS = "vectors.npy"
-LANGS = "langs.npy"
-FAISS = "index.faiss"
-OFFSETS = "offsets.npy"
-_FORMAT_1 = (DATABASE, VECTORS, LANGS, FAISS)
-FILES = (*_FORMAT_1, OFFSETS, *SENTENCE_FILES, *LEXICAL_FILES)
-"""The files of a generation beside its manifest."""
+    from index.records import LangCodes, Rows, Vectors
+    from index.vector_index import VectorIndex, VectorRows, VectorSearch
 
+_ATTEMPTS = 20
+"""How often opening is tried while writers switch and collect meanwhile."""
 _PLACES_READ = 21
 """How many places of a passage are read, the first and 20 more: a line all pages share may stand in thousands."""
 
@@ -92,13 +78,14 @@ class StoredPassage:
 
 
 class Store:
-    """One generation of an index, opened for reading."""
+    """One generation of an index, opened for reading. It stays on disk as long as it is open."""
 
-    def __init__(self, directory: Path, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, directory: Path, folder: Path, manifest: Manifest, reading: contextlib.ExitStack) -> None:
         """Use ``Store.open``."""
         self.directory = directory
         self.folder = folder
         self.manifest = manifest
+        self._reading_lock = reading
         self._database = _open_database(folder / DATABASE)
         self._is_closed = False
         self._langs: LangCodes | None = None
@@ -113,28 +100,42 @@ class Store:
             IndexDamagedError: When a file is missing or has another size.
         """
         directory = Path(directory)
-        for attempt in (1, 2):
+        attempts = 0
+        while True:
             folder = current_generation(directory)
+            reading = contextlib.ExitStack()
             try:
+                reading.enter_context(keep_open(folder))
                 manifest = read_manifest(folder)
                 check_sizes(folder, manifest)
-                return cls(directory, folder, manifest)
-            except IndexDamagedError:
-                # A build may have switched and cleared away between reading the name and opening the files.
-                if attempt == 2 or current_generation(directory) == folder:
+                return cls(directory, folder, manifest, reading)
+            except BaseException as error:
+                reading.close()
+                attempts += 1
+                # A writer may have switched and collected between reading the name and opening the files.
+                if not isinstance(error, IndexDamagedError) or attempts > _ATTEMPTS:
                     raise
-        raise AssertionError("unreachable")
+                if current_generation(directory) == folder:
+                    raise
 
     @property
     def n_passages(self) -> int:
-        """The number of passages, and of rows."""
+        """The number of passages."""
         return self.manifest.counts.passages
 
     @property
+    def n_rows(self) -> int:
+        """The number of rows: the passages, and those that stand in no document any more."""
+        return self.manifest.n_rows
+
+    @property
     def lang_codes(self) -> LangCodes:
-        """Shape (n_passages,): each row's position in ``manifest.languages``."""
+        """Shape (n_rows,): each row's position in ``manifest.languages``."""
         if self._langs is None:
-            self._langs = open_array(self.folder / LANGS, (self.n_passages,), "uint16")
+            import numpy as np
+
+            parts = [open_array(self._path(one, LANGS), (one.rows,), "uint16") for one in self.manifest.segments]
+            self._langs = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return self._langs
 
     @property
@@ -142,9 +143,45 @@ class Store:
         """Whether there are sentences, words and offsets: an index in format 1 has vectors of passages alone."""
         return self.manifest.format_version > 1
 
-    def vectors(self) -> Vectors:
-        """Return the unit vectors as the model gave them, mapped into memory, shape (n_passages, dim)."""
-        return open_vectors(self.folder / VECTORS, self.n_passages, self.manifest.encoder.dim)
+    def alive(self) -> NDArray[np.bool_] | None:
+        """Return which rows stand in a document, shape (n_rows,); None when all do.
+
+        Raises:
+            IndexDamagedError: When that cannot be read.
+        """
+        if not self.manifest.dead:
+            return None
+        import numpy as np
+
+        alive = np.ones(self.n_rows, np.bool_)
+        alive[self.dead_rows()] = False
+        return alive
+
+    def dead_rows(self) -> Rows:
+        """Return the rows that stand in no document any more, ascending.
+
+        Raises:
+            IndexDamagedError: When they cannot be read.
+        """
+        import numpy as np
+
+        if not self.manifest.dead:
+            return np.empty(0, np.int64)
+        dead: Rows = open_array(self.folder / DEAD, (self.manifest.dead,), "int64")
+        if dead.min() < 0 or dead.max() >= self.n_rows or (np.diff(dead) <= 0).any():
+            raise IndexDamagedError(f"{self.folder / DEAD}: holds what cannot be. Run `tongues verify`.")
+        return dead
+
+    def vectors(self) -> VectorRows:
+        """Return the unit vectors as the model gave them, shape (n_rows, dim); read when they are asked for.
+
+        Raises:
+            IndexDamagedError: When they cannot be read.
+        """
+        dim = self.manifest.encoder.dim
+        return SegmentedRows(
+            [open_vectors(self._path(one, VECTORS), one.rows, dim) for one in self.manifest.segments], dim
+        )
 
     def offsets(self) -> Vectors:
         """Return where each language stands apart in the vector space, shape (n_langs, dim), no unit rows.
@@ -166,8 +203,11 @@ class Store:
         Raises:
             IndexDamagedError: When they cannot be read or do not fit the manifest.
         """
-        n = self.manifest.counts.sentences
-        return SentenceVectors(self.folder, self.n_passages, n, self.manifest.encoder.dim) if n else None
+        segments = self.manifest.segments
+        if not any(segment.sentences for segment in segments):
+            return None
+        rows, sentences = ([getattr(one, name) for one in segments] for name in ("rows", "sentences"))
+        return SentenceVectors(self.folders(), rows, sentences, self.manifest.encoder.dim)
 
     def lexical(self) -> LexicalIndex | None:
         """Open the words of the passages; None when there are none.
@@ -175,18 +215,37 @@ class Store:
         Raises:
             IndexDamagedError: When they cannot be read or do not fit the manifest.
         """
-        counts = [self.manifest.counts.languages[lang] for lang in self.manifest.languages]
-        return LexicalIndex.open(self.folder, self.n_passages, counts) if self.has_parts else None
+        if not self.has_parts:
+            return None
+        counts = self.manifest.counts.languages
+        by_code = [counts.get(lang, 0) for lang in self.manifest.languages]
+        return LexicalIndex.open(self.folders(), [segment.rows for segment in self.manifest.segments], by_code)
 
-    def vector_index(self) -> VectorIndex:
+    def vector_index(self) -> VectorSearch:
         """Open the vector index.
 
         Raises:
             IndexFormatError: When it is of a kind that this version does not know.
             IndexDamagedError: When it cannot be read or does not fit the manifest.
         """
-        vectors = BalancedVectors(self.vectors(), self.lang_codes, self.offsets(), self.manifest.balance)
-        return open_vector_index(self.manifest.kind, self.folder / FAISS, vectors)
+        import numpy as np
+
+        dim, offsets, strength = self.manifest.encoder.dim, np.array(self.offsets()), self.manifest.balance
+        parts: list[VectorIndex] = []
+        rows: list[VectorRows] = []
+        for one in self.manifest.segments:
+            vectors = open_vectors(self._path(one, VECTORS), one.rows, dim)
+            codes = open_array(self._path(one, LANGS), (one.rows,), "uint16")
+            rows.append(BalancedVectors(vectors, codes, offsets, strength))
+            parts.append(open_vector_index(one.kind, self._path(one, FAISS), rows[-1]))
+        return parts[0] if len(parts) == 1 else SegmentedIndex(parts, SegmentedRows(rows, dim))
+
+    def folders(self) -> list[Path]:
+        """Return the folders of the segments, in the order of their rows."""
+        return [self.folder / segment.name for segment in self.manifest.segments]
+
+    def _path(self, segment: Segment, name: str) -> Path:
+        return self.folder / segment.name / name
 
     def passages(self, rows: Sequence[int]) -> list[StoredPassage]:
         """Return the passages of rows, in the order given.
@@ -217,6 +276,41 @@ class Store:
         occurrences = tuple(Occurrence(*place) for _, *place in places)
         return StoredPassage(passage_id, lang, context, text, occurrences, n_places, json.loads(places[0][0]))
 
+    def iter_texts(
+        self, rows: Sequence[int] | None = None, n_at_once: int = 4096
+    ) -> Iterator[tuple[list[int], list[tuple[str, str]]]]:
+        """Yield rows with the context and the text of each passage, some thousand at a time, in order.
+
+        Args:
+            rows: Which; those that are not there are passed over. None for all.
+            n_at_once: How many at a time.
+
+        Raises:
+            IndexDamagedError: When they cannot be read.
+        """
+        wanted = sorted(range(self.n_rows) if rows is None else rows)
+        for at in range(0, len(wanted), n_at_once):
+            part = wanted[at : at + n_at_once]
+            query = "SELECT row, context, text FROM passages WHERE row BETWEEN ? AND ? ORDER BY row"
+            asked = set(part)
+            with self._reading():
+                found = [one for one in self._database.execute(query, (part[0], part[-1])) if one[0] in asked]
+            yield [row for row, _, _ in found], [(str(context), str(text)) for _, context, text in found]
+
+    def known_files(self) -> list[KnownFile]:
+        """Return the files that were read, in the order of their names; none in formats 1 and 2."""
+        if self.manifest.format_version < 3:
+            return []
+        with self._reading():
+            query = "SELECT source, doc_id, status, sha256 FROM files ORDER BY source"
+            return [KnownFile(*map(str, row)) for row in self._database.execute(query)]
+
+    def known_documents(self, source: str) -> dict[str, str]:
+        """Return the documents of a source: id to content hash (``index.documents.content_hash``)."""
+        with self._reading():
+            query = "SELECT doc_id, content FROM documents WHERE source = ?"
+            return {str(doc_id): str(content) for doc_id, content in self._database.execute(query, (source,))}
+
     def document_langs(self) -> dict[str, str]:
         """Return the language of each document id: the one declared, or that of the document's first passage."""
         query = (
@@ -240,27 +334,13 @@ class Store:
         with self._reading():
             return list(self._database.execute(query, (limit,)))
 
-    def check_counts(self) -> None:
-        """Check the database, and that every file holds as many rows as the manifest tells.
-
-        Raises:
-            IndexDamagedError: Naming the first file that does not.
-        """
-        n = self.n_passages
+    def check_database(self) -> tuple[str, int, int]:
+        """Return what SQLite says of the database, how many passages it holds, and how many stand in a document."""
         with self._reading():
             (state,) = self._database.execute("PRAGMA integrity_check").fetchone()
             (stored,) = self._database.execute("SELECT count(*) FROM passages").fetchone()
             (placed,) = self._database.execute("SELECT count(DISTINCT row) FROM occurrences").fetchone()
-        if state != "ok":
-            raise IndexDamagedError(f"{self.folder / DATABASE}: {state}. Build the index again.")
-        if (stored, placed) != (n, n):
-            raise IndexDamagedError(
-                f"{self.folder / DATABASE}: {stored} passages, {placed} of them in a document, where the manifest has "
-                f"{n}. Build the index again."
-            )
-        self.vector_index()
-        self.sentences()
-        self.lexical()
+        return str(state), int(stored), int(placed)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
@@ -270,7 +350,7 @@ class Store:
             yield
         except (sqlite3.Error, ValueError, TypeError, KeyError) as error:  # a value of another type, or an unknown row
             raise IndexDamagedError(
-                f"{self.folder / DATABASE}: cannot be read ({error}). Run `tongues verify`, then build the index again."
+                f"{self.folder / DATABASE}: cannot be read ({error}). Run `tongues verify`, then `tongues repair`."
             ) from error
 
     def close(self) -> None:
@@ -278,6 +358,7 @@ class Store:
         self._is_closed = True
         self._database.close()
         self._langs = None
+        self._reading_lock.close()
 
     def __enter__(self) -> Store:
         return self
@@ -326,9 +407,9 @@ def current_generation(directory: Path) -> Path:
     return folder
 
 
-def files_of(manifest: Manifest) -> tuple[str, ...]:
-    """Return the names of the files that a generation has beside its manifest."""
-    return FILES if manifest.format_version > 1 else _FORMAT_1
+def expected_files(manifest: Manifest) -> tuple[str, ...]:
+    """Return the paths, below a generation's folder, of the files that it has beside its manifest."""
+    return files_of(manifest.format_version, [segment.name for segment in manifest.segments])
 
 
 def check_sizes(folder: Path, manifest: Manifest) -> None:
@@ -337,7 +418,7 @@ def check_sizes(folder: Path, manifest: Manifest) -> None:
     Raises:
         IndexDamagedError: Naming the first that is not.
     """
-    if set(manifest.files) != set(files_of(manifest)):
+    if set(manifest.files) != set(expected_files(manifest)):
         raise IndexDamagedError(f"{folder}: its manifest names other files than an index has. Build the index again.")
     for name, record in manifest.files.items():
         path = folder / name
@@ -347,35 +428,3 @@ def check_sizes(folder: Path, manifest: Manifest) -> None:
             raise IndexDamagedError(f"{path}: missing. Build the index again.") from error
         if size != record.size:
             raise IndexDamagedError(f"{path}: {size} bytes where {record.size} were written. Build the index again.")
-
-
-def verify(directory: str | Path) -> list[str]:
-    """Check every checksum and count of an index; returns what is wrong, nothing when it is whole.
-
-    Raises:
-        NoIndexError: When there is no index.
-        IndexFormatError: When another version of the form wrote it.
-    """
-    try:
-        folder = current_generation(Path(directory))
-        manifest = read_manifest(folder)
-        problems = [
-            problem for name in files_of(manifest) if (problem := _problem(folder / name, manifest.files.get(name)))
-        ]
-        if not problems:
-            with Store.open(directory) as store:
-                store.check_counts()
-    except IndexDamagedError as error:
-        return [str(error)]
-    return [f"{problem}. Build the index again." for problem in problems]
-
-
-def _problem(path: Path, record: FileRecord | None) -> str:
-    """Say in what a file differs from its record, or ""."""
-    try:
-        same = record_file(path) == record
-    except FileNotFoundError:
-        return f"{path}: missing"
-    except OSError as error:
-        return f"{path}: cannot be read ({error.strerror or error})"
-    return "" if same else f"{path}: damaged (its size or sha256 differs from the manifest)"

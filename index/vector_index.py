@@ -30,7 +30,7 @@ class VectorRows(Protocol):
         """Return rows for a slice or an array of row numbers."""
 
 
-class VectorIndex(Protocol):
+class VectorSearch(Protocol):
     """Finds the rows nearest to query vectors by inner product."""
 
     n_rows: int
@@ -50,6 +50,10 @@ class VectorIndex(Protocol):
 
         At least ``n`` come back where so many exist. Cheaper than ``search``, which is sure of the best.
         """
+
+
+class VectorIndex(VectorSearch, Protocol):
+    """A ``VectorSearch`` that is kept in a file."""
 
     def save(self, path: Path) -> None:
         """Write the index to a file.

@@ -1,65 +1,45 @@
-"""Writes the files of one generation of an index."""
+"""Writes a generation of an index: of documents alone, or of the generation before and what has changed since."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
-import json
+import shutil
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from index.balance import STRENGTH, fitted_from
-from index.derived import save_array, write_derived
+from index.derived import fit, save_array, write_vector_index
+from index.documents import ChunkedDocument, DocumentWriter
 from index.encoder import Fingerprint
-from index.errors import InputError, StoreError
-from index.files import write_error
-from index.lexical import LexicalWriter
-from index.manifest import MANIFEST, Counts, Manifest, record_file
-from index.records import Document, LeftOut, Passage, Rejected
-from index.sentence_vectors import SentenceWriter
-from index.store import DATABASE, FILES, LANGS, VECTORS
-from index.vectors import VectorFile, open_vectors
+from index.errors import REPAIR, IndexDamagedError, StoreError
+from index.files import link, write_error
+from index.layout import DATABASE, DEAD, FAISS, LANGS, MANIFEST, OFFSETS, SEGMENT_FILES, VECTORS, within
+from index.manifest import Counts, FileRecord, Manifest, Segment, record_file
+from index.merge import first_to_merge, merge
+from index.records import UNKNOWN_LANG, Passage, Rejected
+from index.segment_writer import SegmentWriter
+from index.segments import SegmentedRows
+from index.store import Store, expected_files
+from index.vectors import open_array, open_vectors
 from index.version import __version__
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from index.records import Vectors
+    from index.records import LangCodes, Vectors
 
-_SCHEMA = """
-CREATE TABLE documents (
-    doc INTEGER PRIMARY KEY, source TEXT NOT NULL, doc_id TEXT NOT NULL, title TEXT NOT NULL, lang TEXT NOT NULL,
-    metadata TEXT NOT NULL, sha256 TEXT NOT NULL, n_chars INTEGER NOT NULL, UNIQUE (source, doc_id)
-);
-CREATE TABLE passages (
-    row INTEGER PRIMARY KEY, passage_id TEXT NOT NULL UNIQUE, lang TEXT NOT NULL, context TEXT NOT NULL,
-    text TEXT NOT NULL
-);
-CREATE TABLE occurrences (
-    row INTEGER NOT NULL, doc INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
-    PRIMARY KEY (row, doc, start)
-) WITHOUT ROWID;
-CREATE INDEX occurrences_by_document ON occurrences (doc, start);
-CREATE TABLE left_out (
-    doc INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL
-);
-CREATE TABLE rejected (place TEXT NOT NULL, reason TEXT NOT NULL);
-"""
+Encode = Callable[[Sequence[Passage]], "tuple[Vectors, NDArray[np.int8]]"]
+"""Returns the vectors of passages, shape (n, dim), and of all their sentences, in int8."""
+Means = Mapping[str, "NDArray[np.float64]"]
+"""What ``index.parallel.parallel_means`` gives, or nothing."""
 
-
-@dataclass(frozen=True, slots=True)
-class ChunkedDocument:
-    """A document with its passages and the lines left out of them."""
-
-    document: Document
-    passages: Sequence[Passage]
-    left_out: Sequence[LeftOut]
+_BLOCK = 1 << 20
 
 
 class GenerationWriter:
@@ -68,215 +48,280 @@ class GenerationWriter:
     What it cannot write is a ``StoreError``; what ``encode`` raises comes out as it is.
     """
 
-    def __init__(self, directory: Path, folder: Path, fingerprint: Fingerprint) -> None:
-        """Begin in an empty folder of an index directory."""
+    def __init__(self, directory: Path, folder: Path, fingerprint: Fingerprint, before: Store | None = None) -> None:
+        """Begin in an empty folder of an index directory.
+
+        Args:
+            directory: Of the index.
+            folder: Of the generation.
+            fingerprint: Of the encoder that makes the vectors.
+            before: The generation that this one goes on from; it must stay open. None for one of documents alone.
+
+        Raises:
+            IndexDamagedError: When the database of the generation before is damaged.
+        """
         self.directory = directory
         self.folder = folder
         self._fingerprint = fingerprint
-        with writing(directory):
-            self._database = sqlite3.connect(folder / DATABASE, isolation_level=None)
-            try:
-                # The folder counts only once it is complete, so a journal would guard nothing.
-                self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
-                self._vectors = VectorFile(folder / VECTORS, fingerprint.dim)
-                self._sentences = SentenceWriter(folder, fingerprint.dim)
-                self._lexical = LexicalWriter(folder)
-            except BaseException:
-                self._database.close()
-                raise
+        self.before = before
+        self._segments: list[Segment] = list(before.manifest.segments) if before else []
+        self._dead: list[int] = before.dead_rows().tolist() if before else []
+        self._base = before.n_rows if before else 0
         self._langs: list[str] = []
-        self._n_documents = 0
-        self._n_rejected = 0
-        self._n_duplicates = 0
-        self._left_out: Counter[str] = Counter()
+        with writing(directory):
+            if before:
+                self._take_over(before)
+            self.documents = DocumentWriter(folder / DATABASE, self._base)
+            try:
+                self._segment = SegmentWriter(folder / self._next_name(), fingerprint.dim)
+            except BaseException:
+                self.documents.close()
+                raise
 
-    @property
-    def n_documents(self) -> int:
-        """Documents so far."""
-        return self._n_documents
+    def _take_over(self, before: Store) -> None:
+        """Have the files of the generation before: segments are shared, the database is copied."""
+        for segment in before.manifest.segments:
+            (self.folder / segment.name).mkdir()
+            for name in SEGMENT_FILES:
+                path = within(segment.name, name)
+                link(before.folder / path, self.folder / path)
+        # What is written from now on has another checksum: damage would not be seen any more.
+        record = copy_file(before.folder / DATABASE, self.folder / DATABASE)
+        if record != before.manifest.files[DATABASE]:
+            raise IndexDamagedError(f"{before.folder / DATABASE}: damaged. {REPAIR}")
+
+    def _next_name(self) -> str:
+        names = [segment.name for segment in self._segments]
+        return f"s{1 + max((int(name[1:]) for name in names), default=0):06d}"
 
     @property
     def n_passages(self) -> int:
-        """Passages so far."""
+        """New passages so far."""
         return len(self._langs)
 
-    def append(
-        self,
-        batch: Sequence[ChunkedDocument],
-        encode: Callable[[Sequence[Passage]], tuple[Vectors, Vectors]],
-        n_at_once: int,
-    ) -> list[Rejected]:
+    def append(self, batch: Sequence[ChunkedDocument], encode: Encode, n_at_once: int) -> list[Rejected]:
         """Write documents with their passages, and the vectors of those passages that are new.
 
         Args:
             batch: Documents with at least one passage each.
-            encode: Returns the vectors of passages, shape (n, dim), and of all their sentences, in order.
+            encode: Gives the vectors.
             n_at_once: The most passages it is given in one call.
 
         Returns:
             The documents refused: their id was already used in their source, or they cannot be stored.
         """
         with writing(self.directory):
-            self._database.execute("BEGIN")
-            refused, new = self._add_documents(batch)
+            self.documents.begin()
+            refused, new = self.documents.add_documents(batch)
         for at in range(0, len(new), n_at_once):
             passages = new[at : at + n_at_once]
-            vectors, of_sentences = encode(passages)
-            if len(vectors) != len(passages):
-                raise ValueError(f"{len(vectors)} vectors came back for {len(passages)} passages")
+            vectors, sentences = encode(passages)
             with writing(self.directory):
-                self._vectors.append(vectors)
-                self._sentences.append(passages, of_sentences)
-                self._lexical.append([passage.model_text for passage in passages])
-                self._database.executemany(
-                    "INSERT INTO passages VALUES (?, ?, ?, ?, ?)",
-                    [(row, p.passage_id, p.lang, p.context, p.text) for row, p in enumerate(passages, self.n_passages)],
-                )
-                self._langs.extend(p.lang for p in passages)
+                self._segment.append(passages, vectors, sentences)
+                self.documents.add_passages(self._base + len(self._langs), passages)
+                self._langs.extend(passage.lang for passage in passages)
         with writing(self.directory):
-            self._database.execute("COMMIT")
+            self.documents.commit()
         return refused
-
-    def _add_documents(self, batch: Sequence[ChunkedDocument]) -> tuple[list[Rejected], list[Passage]]:
-        """Write all but the passages; returns the documents refused and the new passages, in order of their rows."""
-        refused: list[Rejected] = []
-        new: dict[str, tuple[int, Passage]] = {}
-        for item in batch:
-            try:
-                doc = self._add_document(item.document)
-            except InputError as error:
-                refused.append(Rejected(item.document.source, str(error)))
-                continue
-            self._add_left_out(doc, item)
-            for passage in item.passages:
-                row = self._row_of(passage, new)
-                place = (row, doc, passage.start, passage.end)
-                self._database.execute("INSERT OR IGNORE INTO occurrences VALUES (?, ?, ?, ?)", place)
-        return refused, [passage for _, passage in new.values()]
-
-    def reject(self, rejected: Rejected) -> None:
-        """Record something that could not be read."""
-        self._n_rejected += 1
-        # A file's name may hold bytes that are no text.
-        shown = [part.encode("utf-8", "backslashreplace").decode() for part in (rejected.where, rejected.reason)]
-        with writing(self.directory):
-            self._database.execute("INSERT INTO rejected VALUES (?, ?)", shown)
-
-    def _add_document(self, document: Document) -> int:
-        """Write a document; returns its number.
-
-        Raises:
-            InputError: When it cannot be stored, or its id was used before.
-        """
-        metadata = _metadata_json(document)
-        try:
-            digest = hashlib.sha256(document.text.encode()).hexdigest()
-            "".join((document.source, document.doc_id, document.title, document.lang, metadata)).encode()
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"document {document.doc_id!r} holds half of a surrogate pair, which is no character; mend its text"
-            ) from error
-        cursor = self._database.execute(
-            "INSERT OR IGNORE INTO documents (source, doc_id, title, lang, metadata, sha256, n_chars) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (document.source, document.doc_id, document.title, document.lang, metadata, digest, len(document.text)),
-        )
-        if cursor.rowcount == 0 or cursor.lastrowid is None:
-            raise InputError(f"the id {document.doc_id!r} is used twice in it; give each document its own")
-        self._n_documents += 1
-        return cursor.lastrowid
-
-    def _add_left_out(self, doc: int, item: ChunkedDocument) -> None:
-        text = item.document.text
-        self._left_out.update(span.kind.value for span in item.left_out)
-        self._database.executemany(
-            "INSERT INTO left_out VALUES (?, ?, ?, ?, ?)",
-            [(doc, span.start, span.end, span.kind.value, text[span.start : span.end]) for span in item.left_out],
-        )
-
-    def _row_of(self, passage: Passage, new: dict[str, tuple[int, Passage]]) -> int:
-        """Return the row of a passage; one not seen before is added to ``new`` with the next free row."""
-        key = passage.passage_id
-        if key in new:
-            self._n_duplicates += 1
-            return new[key][0]
-        found = self._database.execute("SELECT row FROM passages WHERE passage_id = ?", (key,)).fetchone()
-        if found:
-            self._n_duplicates += 1
-            return int(found[0])
-        row = len(self._langs) + len(new)
-        new[key] = row, passage
-        return row
 
     @property
     def languages(self) -> list[str]:
-        """The languages of the passages so far, in order of their tags."""
-        return sorted(set(self._langs))
+        """The languages by code, as far as they are known: those there were, then new ones in order of their tags."""
+        had = list(self.before.manifest.languages) if self.before else []
+        return had + sorted(set(self._langs) - set(had))
 
-    def finish(
-        self,
-        settings: dict[str, Any],
-        sources: Sequence[str],
-        parallel: Mapping[str, NDArray[np.float64]],
-    ) -> Manifest:
+    @property
+    def has_new_languages(self) -> bool:
+        """Whether there are languages whose offsets must be fitted."""
+        return self.before is None or len(self.languages) > len(self.before.manifest.languages)
+
+    def finish(self, settings: dict[str, Any], sources: Sequence[str], root: str, parallel: Means) -> Manifest:
         """Write what derives from the passages and vectors, then the manifest.
 
         Args:
             settings: Of the build, as plain data.
-            sources: What the build was given to read, in order.
-            parallel: What ``index.parallel.parallel_means`` gives, or nothing.
+            sources: What the index is made of, in order.
+            root: The folder that relative sources are relative to.
+            parallel: What languages are balanced by; not used where no new language is.
         """
-        with writing(self.directory):
-            return self._finish(settings, sources, parallel)
-
-    def _finish(
-        self, settings: dict[str, Any], sources: Sequence[str], parallel: Mapping[str, NDArray[np.float64]]
-    ) -> Manifest:
         import numpy as np
 
-        self._database.execute("PRAGMA optimize")
-        self._database.close()
-        self._vectors.close()
-        self._sentences.close()
-        counted = Counter(self._langs)
-        languages = self.languages
-        numbers = {lang: i for i, lang in enumerate(languages)}
+        with writing(self.directory):
+            codes = self._finish_segment()
+            offsets, is_anew = self._fit(codes, parallel)
+            save_array(self.folder / OFFSETS, offsets)
+            self._merge()
+            self._write_vector_indexes(offsets, is_anew=is_anew)
+            save_array(self.folder / DEAD, np.array(self._dead, np.int64))
+            counts = self._count()
+            self.documents.optimize()
+            self.documents.close()
+            manifest = Manifest(
+                tool_version=__version__,
+                created=datetime.now(UTC).isoformat(timespec="seconds"),
+                encoder=self._fingerprint,
+                settings=settings,
+                sources=tuple(sources),
+                languages=tuple(self.languages),
+                counts=counts,
+                files={},
+                segments=tuple(self._segments),
+                dead=len(self._dead),
+                root=root,
+                balance=STRENGTH,
+                fitted_from=self._fitted_from(counts, parallel),
+            )
+            return write_manifest(self.folder, manifest, self.before)
+
+    def _finish_segment(self) -> LangCodes:
+        """Finish the new segment; returns the languages of all rows."""
+        import numpy as np
+
+        numbers = {lang: i for i, lang in enumerate(self.languages)}
         codes = np.array([numbers[lang] for lang in self._langs], np.uint16)
-        save_array(self.folder / LANGS, codes)
-        self._lexical.finish(codes)
-        vectors = open_vectors(self.folder / VECTORS, len(codes), self._fingerprint.dim)
-        kind = write_derived(self.folder, vectors, codes, languages, parallel)
-        manifest = Manifest(
-            tool_version=__version__,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            encoder=self._fingerprint,
-            settings=settings,
-            sources=tuple(sources),
-            languages=tuple(languages),
-            counts=Counts(
-                documents=self._n_documents,
-                passages=len(self._langs),
-                duplicates=self._n_duplicates,
-                left_out=dict(sorted(self._left_out.items())),
-                rejected=self._n_rejected,
-                languages={lang: counted[lang] for lang in languages},
-                sentences=self._sentences.n_sentences,
-            ),
-            files={name: record_file(self.folder / name) for name in FILES},
-            kind=kind.value,
-            balance=STRENGTH,
-            fitted_from=fitted_from(languages, parallel.keys()),
+        self._segment.finish(codes)
+        self._dead = sorted({*self._dead, *self.documents.collect()})
+        if self._langs or not self._segments:
+            name = self._segment.folder.name
+            self._segments.append(Segment(name, len(self._langs), self._segment.n_sentences, ""))
+        else:
+            remove_segment(self._segment.folder)
+        return np.concatenate(
+            [open_array(self.folder / one.name / LANGS, (one.rows,), "uint16") for one in self._segments]
         )
-        (self.folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
-        return manifest
+
+    def _fit(self, codes: LangCodes, parallel: Means) -> tuple[Vectors, bool]:
+        """Return the languages' offsets, and whether those that there were have changed."""
+        import numpy as np
+
+        before, languages = self.before, self.languages
+        had: Vectors = np.array(before.offsets()) if before else np.empty((0, self._fingerprint.dim), np.float32)
+        if not self.has_new_languages:
+            return had, False
+        offsets = fit(self._rows(), codes, languages, parallel)
+        # The first language has no offset before there is a second one.
+        if sum(lang != UNKNOWN_LANG for lang in languages[: len(had)]) < 2:
+            return offsets, True
+        offsets[: len(had)] = had
+        return offsets, False
+
+    def _rows(self) -> SegmentedRows:
+        dim = self._fingerprint.dim
+        return SegmentedRows([open_vectors(self._path(one, VECTORS), one.rows, dim) for one in self._segments], dim)
+
+    def _path(self, segment: Segment, name: str) -> Path:
+        return self.folder / segment.name / name
+
+    def _merge(self) -> None:
+        """Merge segments where there are many, or much of them is dead."""
+        import numpy as np
+
+        at = first_to_merge([segment.rows for segment in self._segments], len(self._dead))
+        merged = self._segments[at:]
+        if not merged or sum(one.rows for one in merged) == sum(row >= self._start(at) for row in self._dead):
+            return
+        self._check(merged)
+        base = self._start(at)
+        dead = np.array([row - base for row in self._dead if row >= base], np.int64)
+        new = merge(self.folder, merged, dead, self._next_name(), self._fingerprint.dim)
+        with self.documents.transaction():
+            self.documents.move((base + old, base + row) for row, old in enumerate(new.kept.tolist()))
+        for segment in merged:
+            remove_segment(self.folder / segment.name)
+        self._segments[at:] = [new.segment]
+        self._dead = [row for row in self._dead if row < base]
+
+    def _start(self, at: int) -> int:
+        """Return the first row of a segment."""
+        return sum(segment.rows for segment in self._segments[:at])
+
+    def _check(self, segments: Sequence[Segment]) -> None:
+        """Check that segments are what was written, before what they hold goes on under another checksum.
+
+        Raises:
+            IndexDamagedError: When they are not.
+        """
+        records = self.before.manifest.files if self.before else {}
+        for segment in segments:
+            for name in SEGMENT_FILES:
+                path = within(segment.name, name)
+                if path in records and record_file(self.folder / path) != records[path]:
+                    raise IndexDamagedError(f"{self.directory}: {path} is damaged. {REPAIR}")
+
+    def _write_vector_indexes(self, offsets: Vectors, *, is_anew: bool) -> None:
+        """Write the vector indexes that are missing, or all."""
+        for i, segment in enumerate(self._segments):
+            path = self._path(segment, FAISS)
+            if is_anew or not segment.kind:
+                path.unlink(missing_ok=True)  # it may be shared with the generation before
+                vectors = open_vectors(self._path(segment, VECTORS), segment.rows, self._fingerprint.dim)
+                codes = open_array(self._path(segment, LANGS), (segment.rows,), "uint16")
+                kind = write_vector_index(path, vectors, codes, offsets)
+                self._segments[i] = dataclasses.replace(segment, kind=kind)
+
+    def _count(self) -> Counts:
+        """Count what the generation holds."""
+        import numpy as np
+
+        languages = self.languages
+        codes = [open_array(self._path(one, LANGS), (one.rows,), "uint16") for one in self._segments]
+        alive = np.delete(np.concatenate(codes), self._dead)
+        by_code = np.bincount(alive, minlength=len(languages)).tolist()
+        return Counts(
+            passages=len(alive),
+            sentences=sum(segment.sentences for segment in self._segments),
+            languages={lang: n for lang, n in zip(languages, by_code, strict=True) if n},
+            **self.documents.counts(),
+        )
+
+    def _fitted_from(self, counts: Counts, parallel: Means) -> dict[str, str]:
+        had = dict(self.before.manifest.fitted_from) if self.before else {}
+        return {**fitted_from(list(counts.languages), parallel.keys()), **had} if self.has_new_languages else had
 
     def abandon(self) -> None:
         """Let go of the files without finishing."""
-        self._database.close()
-        for file in (self._vectors, self._sentences):
-            with contextlib.suppress(OSError, ValueError):
-                file.close()
-        self._lexical.abandon()
+        self.documents.close()
+        self._segment.abandon()
+
+
+def write_manifest(folder: Path, manifest: Manifest, before: Store | None) -> Manifest:
+    """Measure the files of a generation and write its manifest; returns it.
+
+    Args:
+        folder: Of the generation.
+        manifest: Without files.
+        before: The generation that files are shared with; these are not measured again.
+    """
+    records: dict[str, FileRecord] = {}
+    for path in expected_files(manifest):
+        known = before.manifest.files.get(path) if before else None
+        shared = known and before and _is_same(folder / path, before.folder / path)
+        records[path] = known if known and shared else record_file(folder / path)
+    manifest = dataclasses.replace(manifest, files=records)
+    (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
+    return manifest
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
+
+
+def remove_segment(folder: Path) -> None:
+    """Remove a segment from a generation that is being written; where it is shared, it stays."""
+    shutil.rmtree(folder)
+
+
+def copy_file(source: Path, target: Path) -> FileRecord:
+    """Copy a file; returns the size and sha256 of what was read."""
+    digest, size = hashlib.sha256(), 0
+    with source.open("rb") as old, target.open("xb") as new:
+        while block := old.read(_BLOCK):
+            digest.update(block)
+            size += new.write(block)
+    return FileRecord(size, digest.hexdigest())
 
 
 @contextlib.contextmanager
@@ -290,10 +335,3 @@ def writing(directory: Path) -> Iterator[None]:
         full = "full" in str(error)
         remedy = "Free some space, or write somewhere else" if full else "Check the disk"
         raise StoreError(f"{directory}: cannot be written ({error}). {remedy}, and run it again.") from error
-
-
-def _metadata_json(document: Document) -> str:
-    try:
-        return json.dumps(dict(document.metadata), ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"document {document.doc_id!r} has metadata that JSON cannot hold ({error})") from error

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from index.lexical import LexicalQuery
     from index.records import Rows, Vectors
     from index.store import Store
-    from index.vector_index import VectorIndex
+    from index.vector_index import VectorSearch
 
 CLOSELY = 100
 """Passages whose sentences are looked at, however many are asked for: what comes first must not depend on that.
@@ -35,7 +35,7 @@ _BY_WORDS = 50
 class Ranker:
     """Ranks the passages of an index."""
 
-    def __init__(self, store: Store, vector_index: VectorIndex) -> None:
+    def __init__(self, store: Store, vector_index: VectorSearch) -> None:
         """Map what ranking reads; later builds may clear the files away, and this index still answers.
 
         Raises:
@@ -45,7 +45,8 @@ class Ranker:
 
         self._folder = store.folder
         self._index = vector_index
-        self._vectors = np.asarray(store.vectors())
+        self._vectors = store.vectors()
+        self._alive = store.alive()
         self._codes = np.minimum(store.lang_codes, max(0, len(store.manifest.languages) - 1))
         self._offsets = np.array(store.offsets())
         self._indexed = store.manifest.balance
@@ -174,17 +175,18 @@ class Ranker:
         return found[np.lexsort((found.rows, -found.scores))]
 
     def _mask(self, group: Sequence[int] | None) -> NDArray[np.bool_] | None:
-        """Return which rows are of these languages, shape (n_passages,); None for all."""
+        """Return which rows stand in a document and are of these languages, shape (n_rows,); None for all rows."""
         import numpy as np
 
         if group is None:
-            return None
+            return self._alive
         key = tuple(group)
         if key not in self._masks:
-            self._masks[key] = np.isin(self._codes, key)
+            mask = np.isin(self._codes, key)
+            self._masks[key] = mask if self._alive is None else mask & self._alive
         return self._masks[key]
 
     def _damaged(self) -> IndexDamagedError:
         return IndexDamagedError(
-            f"{self._folder}: holds numbers that are no vectors. Run `tongues verify`, then build the index again."
+            f"{self._folder}: holds numbers that are no vectors. Run `tongues verify`, then `tongues repair`."
         )

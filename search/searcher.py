@@ -100,7 +100,7 @@ class Searcher:
     @property
     def languages(self) -> tuple[str, ...]:
         """The languages of the passages."""
-        return self._store.manifest.languages
+        return tuple(lang for lang in self.manifest.languages if lang in self.manifest.counts.languages)
 
     def search(
         self,
@@ -164,10 +164,10 @@ class Searcher:
                 "search by. Search by meaning, or build the index again."
             )
         langs = self.check_langs(lang) if lang is not None else []
-        codes = [self.languages.index(one) for one in langs]
-        groups: list[Sequence[int] | None] = [codes or None]
+        codes = [self.manifest.languages.index(one) for one in langs or self.languages]
+        groups: list[Sequence[int] | None] = [codes if langs else None]
         if per_language is not None:
-            groups = [[code] for code in codes or range(len(self.languages))]
+            groups = [[code] for code in codes]
         hits: list[list[Hit]] = []
         for at in range(0, len(queries), _QUERY_BATCH):
             part = queries[at : at + _QUERY_BATCH]

@@ -14,9 +14,11 @@ from index import builder
 from index.builder import build, build_documents
 from index.config import BuildSettings, ChunkSettings, FieldNames, ModelSettings
 from index.errors import InputError, ModelError, StoreError
+from index.layout import CURRENT
 from index.progress import SILENT, Progress
 from index.records import Document
-from index.store import CURRENT, Store, verify
+from index.store import Store
+from index.verify import verify
 from tests.builds import documents, make_index
 from tests.toys import ToyEncoder
 

@@ -13,9 +13,11 @@ import pytest
 
 from index import builder
 from index.errors import ModelError
+from index.layout import CURRENT
 from index.progress import SILENT, Progress
 from index.records import Document
-from index.store import CURRENT, Store, verify
+from index.store import Store
+from index.verify import verify
 from tests.builds import documents, make_index
 from tests.toys import ToyEncoder
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from index.store import CURRENT, FAISS, current_generation
+from index.layout import CURRENT, FAISS
+from index.store import current_generation
 from index.version import __version__
 from search.cli import main
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from index.store import Store, verify
+from index.store import Store
+from index.verify import verify
 from search.cli import main
 from search.hits import Hit
 from search.rank_settings import Balance, Mode, RankSettings

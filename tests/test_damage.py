@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from index.errors import IndexDamagedError, StoreError
+from index.layout import CURRENT, DATABASE, FAISS, LANGS, MANIFEST, OFFSETS, VECTORS
 from index.lexical import LEXICAL_FILES
-from index.manifest import MANIFEST, read_manifest, record_file
+from index.manifest import read_manifest, record_file
 from index.records import Document
-from index.sentence_vectors import SENTENCE_FILES, SENTENCES, SPANS, STARTS
-from index.store import CURRENT, DATABASE, FAISS, FILES, LANGS, OFFSETS, VECTORS, Store, current_generation, verify
+from index.sentence_files import SENTENCE_FILES, SENTENCES, SPANS, STARTS
+from index.store import FILES, Store, current_generation
+from index.verify import verify
 from search.rank_settings import Balance, Mode, RankSettings
 from search.searcher import Searcher
 from tests.builds import documents, make_index

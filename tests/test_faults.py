@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from index.errors import StoreError
+from index.layout import CURRENT, GENERATIONS
 from index.progress import SILENT, Progress
 from index.records import Document
-from index.store import CURRENT, GENERATIONS, Store, verify
+from index.store import Store
+from index.verify import verify
 from search.searcher import Searcher
 from tests.builds import ROOT, command, documents, environment, make_index, run
 from tests.toys import ToyEncoder

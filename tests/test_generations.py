@@ -14,10 +14,11 @@ from index.builder import build_documents
 from index.config import BuildSettings, ModelSettings
 from index.errors import StoreError
 from index.generations import locked
-from index.manifest import MANIFEST
+from index.layout import CURRENT, GENERATIONS, MANIFEST
 from index.progress import SILENT, Progress
 from index.records import Document
-from index.store import CURRENT, GENERATIONS, Store, verify
+from index.store import Store
+from index.verify import verify
 from tests.builds import documents, make_index
 from tests.toys import ToyEncoder
 

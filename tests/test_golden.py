@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from index.errors import QueryError
-from index.store import FAISS, FILES, Store, verify
+from index.layout import FAISS
+from index.store import FILES, Store
+from index.verify import verify
 from search.rank_settings import Balance, RankSettings, Weights
 from search.searcher import Searcher
 from tests.builds import ROOT

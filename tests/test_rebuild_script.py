@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from index.store import CURRENT, Store, verify
+from index.layout import CURRENT
+from index.store import Store
+from index.verify import verify
 from tests.builds import ROOT, run
 
 GOOD = 'out = "index"\nsources = ["reports", "letters/*.jsonl"]\n'

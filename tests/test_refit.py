@@ -21,10 +21,12 @@ from index.errors import (
     StoreError,
 )
 from index.generations import locked
+from index.layout import CURRENT, FAISS, OFFSETS, VECTORS
 from index.progress import Silent
 from index.records import Document
 from index.refit import refit
-from index.store import CURRENT, FAISS, OFFSETS, VECTORS, Store, current_generation, verify
+from index.store import Store, current_generation
+from index.verify import verify
 from search.cli import main
 from search.searcher import Searcher
 from tests.builds import ROOT

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from index.errors import EncoderMismatchError, ModelError, NoIndexError, QueryError, StoreError
+from index.layout import CURRENT
 from index.records import Document
-from index.store import CURRENT
 from search.hits import Hit
 from search.rank_settings import RankSettings
 from search.searcher import Searcher

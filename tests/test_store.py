@@ -17,26 +17,16 @@ from hypothesis import strategies as st
 
 from index.balance import STRENGTH
 from index.config import ChunkSettings
+from index.documents import ChunkedDocument
 from index.errors import IndexDamagedError, IndexFormatError, NoIndexError, StoreError
 from index.generations import locked, write_generation
+from index.layout import CURRENT, DATABASE, FAISS, GENERATIONS, LANGS, MANIFEST, OFFSETS, VECTORS
 from index.lexical import LEXICAL_FILES
-from index.manifest import MANIFEST, read_manifest
+from index.manifest import read_manifest
 from index.records import Document, LeftOut, LeftOutKind, Passage, Rejected
-from index.sentence_vectors import SENTENCE_FILES
-from index.store import (
-    CURRENT,
-    DATABASE,
-    FAISS,
-    FILES,
-    GENERATIONS,
-    LANGS,
-    OFFSETS,
-    VECTORS,
-    Store,
-    current_generation,
-    verify,
-)
-from index.writer import ChunkedDocument
+from index.sentence_files import SENTENCE_FILES
+from index.store import FILES, Store, current_generation
+from index.verify import verify
 from search.searcher import Searcher
 from tests.builds import documents, make_index
 from tests.toys import ToyEncoder

@@ -15,12 +15,16 @@ class SourceFile:
         source: The path as the user would name it, with "/" between folders.
         doc_id: The path below the folder it was found under, with "/" between folders; the file's name if named itself.
         size: Its size when it was found, in bytes.
+        status: How the file system describes it: the same as before, its content is too; "" says nothing.
+        changed_at: When it was last changed, or its name or rights were, in seconds since 1970.
     """
 
     path: Path
     source: str
     doc_id: str
     size: int
+    status: str = ""
+    changed_at: float = 0.0
 
     def at(self, line: int) -> str:
         """Name a line of the file, counted from 1, the way messages do (``docs.jsonl:41``)."""

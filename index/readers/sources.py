@@ -5,7 +5,6 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 
 from index.errors import InputError
@@ -15,7 +14,9 @@ from index.readers.walk import Found, glob_files, has_magic, walk_folder
 from index.records import Rejected
 
 
-def find_files(paths: Sequence[str], outside: Path | None = None) -> Iterator[SourceFile | Rejected]:
+def find_files(
+    paths: Sequence[str], outside: Path | None = None, root: Path | None = None
+) -> Iterator[SourceFile | Rejected]:
     """Find the files to read, in the order of the arguments, each file once.
 
     A folder is walked with all its subfolders, in code point order of names; names that begin with a dot are passed
@@ -25,6 +26,7 @@ def find_files(paths: Sequence[str], outside: Path | None = None) -> Iterator[So
     Args:
         paths: Files, folders and glob patterns.
         outside: A folder whose files are passed over: the index itself, when it lies below a folder that is walked.
+        root: The folder that relative paths are relative to; None for the current one.
 
     Yields:
         Each readable file, and a ``Rejected`` for each symlinked folder, special file (never opened), file in a format
@@ -34,17 +36,24 @@ def find_files(paths: Sequence[str], outside: Path | None = None) -> Iterator[So
         InputError: Before anything is yielded, if an argument does not exist or a pattern matches nothing.
     """
     # A list, not a generator: a misspelt last argument should not cost the reading of the first ones.
-    found = [_find(argument) for argument in paths]
+    found = [_find(argument, root) for argument in paths]
     seen: set[Path] = set()
     own = outside.resolve() if outside else None
-    for item in chain.from_iterable(found):
-        if isinstance(item, Rejected):
-            yield _printable(item)
-        elif own is None or own not in item.path.absolute().parents:
-            yield from _admit(item, seen)
+    for argument, items in zip(paths, found, strict=True):
+        base = None if root is None or Path(argument).is_absolute() else root
+        for item in items:
+            if isinstance(item, Rejected):
+                yield _printable(replace(item, where=_named(Path(item.where), base)))
+            elif own is None or own not in item.path.absolute().parents:
+                yield from _admit(item, seen, base)
 
 
-def _find(argument: str) -> Iterable[Found | Rejected]:
+def _named(path: Path, base: Path | None) -> str:
+    """Return a path as the user would name it."""
+    return (path.relative_to(base) if base else path).as_posix()
+
+
+def _find(argument: str, root: Path | None) -> Iterable[Found | Rejected]:
     """Find what one argument names.
 
     Raises:
@@ -52,12 +61,12 @@ def _find(argument: str) -> Iterable[Found | Rejected]:
     """
     if not argument:
         raise InputError("a path is empty; name a file, a folder or a pattern such as 'docs/**/*.md'.")
-    path = Path(argument)
+    path = root / argument if root else Path(argument)
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
         if has_magic(argument) and "\0" not in argument:
-            return _match(argument)
+            return _match(argument, str(path))
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be used ({_reason(error)})"
         raise InputError(f"{argument!r} {reason}; check the spelling and the folder you are in.") from error
     if stat.S_ISDIR(mode):
@@ -65,13 +74,13 @@ def _find(argument: str) -> Iterable[Found | Rejected]:
     return [Found(path, path.name, is_named=True)]
 
 
-def _match(pattern: str) -> list[Found | Rejected]:
+def _match(pattern: str, below_root: str) -> list[Found | Rejected]:
     """Find the files of a pattern.
 
     Raises:
         InputError: If there are none.
     """
-    found = glob_files(pattern)
+    found = glob_files(below_root)
     if not found:
         raise InputError(
             f"{pattern!r} matches no file; check the pattern ('*' stays in one folder, '**' crosses folders; "
@@ -80,9 +89,9 @@ def _match(pattern: str) -> list[Found | Rejected]:
     return found
 
 
-def _admit(found: Found, seen: set[Path]) -> Iterator[SourceFile | Rejected]:
+def _admit(found: Found, seen: set[Path], base: Path | None) -> Iterator[SourceFile | Rejected]:
     """Yield a found file once, or why it cannot be read; adds to ``seen``."""
-    source = found.path.as_posix()
+    source = _named(found.path, base)
     try:
         status = found.path.stat()
         real = found.path.resolve()
@@ -105,7 +114,8 @@ def _admit(found: Found, seen: set[Path]) -> Iterator[SourceFile | Rejected]:
     elif not is_supported(suffix):
         yield Rejected(source, unsupported_reason(suffix), passed_over=not found.is_named)
     else:
-        yield SourceFile(found.path, source, found.doc_id, status.st_size)
+        described = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+        yield SourceFile(found.path, source, found.doc_id, status.st_size, described, status.st_ctime)
 
 
 def _is_unicode(name: str) -> bool:

@@ -1,0 +1,256 @@
+"""What has been embedded before, found again by its text: nothing is embedded twice.
+
+It comes from the passages of an index, and from the batches of a build that did not end. Every batch is kept as a file
+of its own, whole or not at all, as soon as it is embedded; so a build that was killed goes on after its last batch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import shutil
+import zipfile
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from index.encoder import Fingerprint
+from index.errors import IndexDamagedError
+from index.files import write_bytes
+from index.layout import VECTORS, within
+from index.manifest import record_file
+from index.records import model_text
+from index.sentence_files import SENTENCE_FILES
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from index.records import Vectors
+    from index.store import Store
+
+PASSAGE = b"p"
+SENTENCE = b"s"
+"""What a text was embedded as: a passage's vector is kept as the model gave it, a sentence's in int8."""
+_ARRAYS = ("passage_keys", "passages", "sentence_keys", "sentences")
+_KEY = 16
+_SUFFIX = ".npz"
+_STORE = -1
+"""Stands for the index where else the number of a batch stands."""
+
+
+def text_key(kind: bytes, text: str) -> bytes:
+    """Return 16 bytes that stand for a text embedded as a passage or as a sentence."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_KEY, person=kind).digest()
+
+
+def vector_fingerprint(fingerprint: Fingerprint) -> str:
+    """Return 16 hexadecimal digits of all in a fingerprint that decides the vectors of passages."""
+    decisive = dataclasses.asdict(dataclasses.replace(fingerprint, model="", query_prompt=""))
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def encode_batch(
+    passages: Sequence[str], vectors: Vectors, sentences: Sequence[str], stored: NDArray[np.int8]
+) -> bytes:
+    """Return a batch as the content of its file.
+
+    Args:
+        passages: Texts embedded as passages.
+        vectors: Theirs, shape (n, dim), unit rows.
+        sentences: Texts embedded as sentences.
+        stored: Their vectors, as ``sentence_vectors.to_int8`` gives them.
+    """
+    import numpy as np
+
+    keys = [
+        np.frombuffer(b"".join(text_key(kind, text) for text in texts), np.uint8).reshape(-1, _KEY)
+        for kind, texts in ((PASSAGE, passages), (SENTENCE, sentences))
+    ]
+    buffer = io.BytesIO()
+    np.savez(buffer, passage_keys=keys[0], passages=vectors, sentence_keys=keys[1], sentences=stored)
+    return buffer.getvalue()
+
+
+class Embedded:
+    """Vectors by text, for one encoder."""
+
+    def __init__(self, folder: Path, fingerprint: Fingerprint) -> None:
+        """Look at the batches there are.
+
+        Args:
+            folder: Where batches are kept, of all encoders.
+            fingerprint: The encoder's.
+        """
+        self._root = folder
+        self._folder = folder / vector_fingerprint(fingerprint)
+        self._dim = fingerprint.dim
+        self._passages, self._sentences = _Keys(), _Keys()
+        self._store: Store | None = None
+        self._paths = sorted(self._folder.glob(f"*{_SUFFIX}")) if self._folder.is_dir() else []
+        self._batch: tuple[int, dict[str, NDArray[Any]]] | None = None
+        self.n_kept = 0
+        """Passages in batches that were there from the beginning."""
+        for number in range(len(self._paths)):
+            try:
+                batch = self._read(number)
+            except _DAMAGE:  # is embedded again
+                continue
+            self._passages.add(batch["passage_keys"].tobytes(), number)
+            self._sentences.add(batch["sentence_keys"].tobytes(), number)
+            self.n_kept += len(batch["passages"])
+        self._next = 1 + max((int(path.stem) for path in self._paths if path.stem.isdigit()), default=-1)
+
+    def add_store(self, store: Store, rows: Sequence[int] | None = None) -> None:
+        """Take what an index holds, or some rows of it; it must stay open. The same encoder must have made it.
+
+        Raises:
+            IndexDamagedError: When it cannot be read.
+        """
+        import numpy as np
+
+        self._store = store
+        of_store = store.sentences()
+        for numbers, texts in store.iter_texts(rows):
+            self._passages.add(
+                b"".join(text_key(PASSAGE, model_text(context, text)) for context, text in texts), _STORE, numbers
+            )
+            if of_store is None:
+                continue
+            spans, starts, _ = of_store.stored(np.array(numbers, np.int64))
+            keys = bytearray()
+            for i, (_, text) in enumerate(texts):
+                for begin, end in spans[starts[i] : starts[i + 1]].tolist():
+                    keys += text_key(SENTENCE, text[begin:end])
+            places = [row << 20 | j for row, n in zip(numbers, np.diff(starts).tolist(), strict=True) for j in range(n)]
+            self._sentences.add(bytes(keys), _STORE, places)
+
+    def passages(self, texts: Sequence[str]) -> tuple[NDArray[np.bool_], Vectors]:
+        """Return which passages have vectors, shape (n,), and these, shape (n, dim), zeros where there are none."""
+        return self._find(self._passages, PASSAGE, texts, "passages", "float32")
+
+    def sentences(self, texts: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.int8]]:
+        """Return which sentences have vectors, shape (n,), and these, shape (n, dim), zeros where there are none."""
+        return self._find(self._sentences, SENTENCE, texts, "sentences", "int8")
+
+    def _find(
+        self, keys: _Keys, kind: bytes, texts: Sequence[str], name: str, dtype: str
+    ) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+        import numpy as np
+
+        origins, places = keys.find(b"".join(text_key(kind, text) for text in texts))
+        found = np.zeros((len(texts), self._dim), dtype)
+        there = places >= 0
+        for origin in np.unique(origins[there]).tolist():
+            at = np.flatnonzero(there & (origins == origin))
+            try:
+                found[at] = (
+                    self._from_store(places[at], name) if origin == _STORE else self._read(origin)[name][places[at]]
+                )
+            except (*_DAMAGE, IndexDamagedError):
+                there[at] = False  # is embedded again
+        return there, found
+
+    def _from_store(self, places: NDArray[np.int64], name: str) -> NDArray[Any]:
+        import numpy as np
+
+        if self._store is None:
+            raise IndexDamagedError("no index to take vectors from")
+        if name == "passages":
+            return self._store.vectors()[places]
+        of_store = self._store.sentences()
+        if of_store is None:
+            raise IndexDamagedError("no sentences to take vectors from")
+        rows, inverse = np.unique(places >> 20, return_inverse=True)
+        _, starts, stored = of_store.stored(rows)
+        vectors: NDArray[Any] = stored[starts[inverse] + (places & (1 << 20) - 1)]
+        return vectors
+
+    def _read(self, number: int) -> dict[str, NDArray[Any]]:
+        """Return the arrays of a batch; the last one read is kept, since texts come in the order of their batches."""
+        import numpy as np
+
+        if self._batch is None or self._batch[0] != number:
+            with np.load(self._paths[number], allow_pickle=False) as file:
+                batch = {name: file[name] for name in _ARRAYS}
+            n, m = len(batch["passages"]), len(batch["sentences"])
+            shapes = ((n, _KEY), (n, self._dim), (m, _KEY), (m, self._dim))
+            types = (np.uint8, np.float32, np.uint8, np.int8)
+            for array_of, shape, dtype in zip(batch.values(), shapes, types, strict=True):
+                if array_of.shape != shape or array_of.dtype != dtype:
+                    raise ValueError(f"{self._paths[number]}: is no batch")
+            if not np.isfinite(batch["passages"]).all():
+                raise ValueError(f"{self._paths[number]}: holds numbers that are no vectors")
+            self._batch = number, batch
+        return self._batch[1]
+
+    def keep(
+        self, passages: Sequence[str], vectors: Vectors, sentences: Sequence[str], stored: NDArray[np.int8]
+    ) -> None:
+        """Keep a batch that was embedded, on disk when this returns; arguments as ``encode_batch`` has them.
+
+        Raises:
+            OSError: When it cannot be written.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_bytes(self._folder / f"{self._next:08d}{_SUFFIX}", encode_batch(passages, vectors, sentences, stored))
+        self._next += 1
+
+    def clear(self) -> None:
+        """Remove all batches: an index holds them now."""
+        shutil.rmtree(self._root, ignore_errors=True)
+
+
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+"""What reading a damaged batch may raise."""
+
+
+def is_whole(store: Store) -> bool:
+    """Tell whether the vectors of an index are what was written: damage must not go on into another one."""
+    names = [within(one.name, name) for one in store.manifest.segments for name in (VECTORS, *SENTENCE_FILES)]
+    try:
+        return all(
+            record_file(store.folder / name) == store.manifest.files[name]
+            for name in names
+            if name in store.manifest.files
+        )
+    except OSError:
+        return False
+
+
+class _Keys:
+    """Finds where the vectors of texts are, by their keys."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self._origins = array("i")
+        self._places = array("q")
+        self._sorted: tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int64]] | None = None
+
+    def add(self, keys: bytes, origin: int, places: Sequence[int] | None = None) -> None:
+        """Add keys, one after the other, of one origin; by default each text's place is its number."""
+        n = len(keys) // _KEY
+        self._bytes += keys
+        self._origins.extend([origin] * n)
+        self._places.extend(range(n) if places is None else places)
+        self._sorted = None
+
+    def find(self, keys: bytes) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return the origin and the place of each key, shape (n,) both; the place -1 where there is none."""
+        import numpy as np
+
+        asked = np.frombuffer(keys, np.uint64).reshape(-1, 2)
+        if not self._places or not len(asked):
+            return np.full(len(asked), -1, np.int32), np.full(len(asked), -1, np.int64)
+        if self._sorted is None:
+            pairs = np.frombuffer(bytes(self._bytes), np.uint64).reshape(-1, 2)
+            order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+            self._sorted = pairs[order, 0], pairs[order, 1], order
+        first, second, order = self._sorted
+        at = np.minimum(np.searchsorted(first, asked[:, 0]), len(first) - 1)
+        same = (first[at] == asked[:, 0]) & (second[at] == asked[:, 1])
+        places = np.where(same, np.frombuffer(self._places, np.int64)[order[at]], -1)
+        return np.frombuffer(self._origins, np.int32)[order[at]], places

@@ -1,0 +1,241 @@
+"""Brings an index up to date: only what is new or changed is read, chunked and embedded."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from index.builder import check_not_empty, check_strict, finish
+from index.changes import ChangedDocuments, DocumentCounts, FileChanges
+from index.config import BuildSettings, from_mapping
+from index.documents import DocumentWriter
+from index.embedded import Embedded
+from index.encoder import Encoder
+from index.errors import IndexFormatError
+from index.generations import locked, write_generation
+from index.layout import EMBEDDED
+from index.manifest import Manifest, check_encoder
+from index.pipeline import Pipeline, Step
+from index.progress import SILENT, Progress
+from index.readers.registry import read_file
+from index.records import Document, Rejected
+from index.remembered import Sources, sources_of
+from index.store import Store, current_generation
+from index.writer import writing
+
+OpenEncoder = Callable[[Manifest], Encoder]
+"""Gives the encoder that made an index, when it is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateReport:
+    """What an update did, or would do.
+
+    Attributes:
+        out: The index directory.
+        files: How its files had changed.
+        new: Documents that are new.
+        changed: Documents whose content had changed.
+        same: Documents of changed files that are as they were.
+        gone: Documents that are not there any more.
+        embedded: Passages that were embedded.
+        rejected: What could not be read this time, in order.
+        manifest: What the index says of itself now.
+        seconds: Wall-clock time.
+    """
+
+    out: Path
+    files: FileChanges
+    new: int
+    changed: int
+    same: int
+    gone: int
+    embedded: int
+    rejected: tuple[Rejected, ...]
+    manifest: Manifest
+    seconds: float
+
+
+def update(
+    directory: str | os.PathLike[str],
+    paths: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
+    *,
+    encoder: Encoder | OpenEncoder,
+    dry_run: bool = False,
+    strict: bool = False,
+    progress: Progress = SILENT,
+) -> UpdateReport:
+    """Bring an index up to date with the files that it was built of; the old generation serves meanwhile.
+
+    Args:
+        directory: The index directory.
+        paths: Look at these files and folders alone; those that are new belong to the index from now on. All that it
+            was built of when none is named.
+        encoder: The encoder that made the index, or what gives it, called only when something must be embedded.
+        dry_run: Find out what has changed, and change nothing.
+        strict: Keep the index as it was when anything could not be read.
+        progress: Told how far it is.
+
+    Raises:
+        InputError: When a source is not there, or nothing would be left; ``StrictError`` when ``strict`` says so.
+        StoreError: When the index cannot be read or written, is too old, or was made with another encoder.
+        ModelError: When the model cannot be loaded.
+    """
+    began = time.monotonic()
+    out = Path(directory)
+    current_generation(out)  # a directory that is no index is not made one
+    with contextlib.ExitStack() as stack:
+        if not dry_run:
+            stack.enter_context(locked(out))
+        store = stack.enter_context(Store.open(out))
+        _check_format(store)
+        sources = sources_of(store, paths)
+        if dry_run:
+            return _report(store, sources.changes, _count(store, sources.changes), began)
+        if sources.changes.is_nothing and list(store.manifest.sources) == sources.names:
+            return _report(store, sources.changes, DocumentCounts(), began)
+        return _update(store, sources, encoder, progress, strict=strict, began=began)
+
+
+def update_documents(
+    directory: str | os.PathLike[str],
+    documents: Iterable[Document] = (),
+    *,
+    remove: Iterable[tuple[str, str]] = (),
+    encoder: Encoder | OpenEncoder,
+    progress: Progress = SILENT,
+) -> UpdateReport:
+    """Add documents made in memory to an index, replacing those with the same ``source`` and ``doc_id``.
+
+    Args:
+        directory: The index directory.
+        documents: Read once, in order.
+        remove: Source and id of documents to take out; those that are not there are passed over.
+        encoder: The encoder that made the index, or what gives it.
+        progress: Told how far it is.
+
+    Raises:
+        InputError: When nothing would be left.
+        StoreError: When the index cannot be read or written, is too old, or was made with another encoder.
+        ModelError: When the model cannot be loaded.
+    """
+    began = time.monotonic()
+    out = Path(directory)
+    current_generation(out)
+    with locked(out), Store.open(out) as store:
+        _check_format(store)
+        nothing = FileChanges((), (), (), 0, ())
+        sources = Sources(list(store.manifest.sources), store.manifest.root, nothing)
+
+        def steps(changes: ChangedDocuments) -> Iterator[Step]:
+            changes.remove_documents(remove)
+            return (Step(document, document.source) for document in changes.of_memory(documents))
+
+        return _update(store, sources, encoder, progress, strict=False, began=began, steps=steps)
+
+
+def _check_format(store: Store) -> None:
+    if store.manifest.format_version < 3:
+        raise IndexFormatError(
+            f"{store.directory}: written in format {store.manifest.format_version}, which cannot be updated. Build it "
+            "once more; its vectors are taken over."
+        )
+
+
+def settings_of(manifest: Manifest) -> BuildSettings:
+    """Return the settings that an index was built with.
+
+    Raises:
+        SettingsError: When they are none.
+    """
+    return from_mapping(BuildSettings, manifest.settings, "the index's manifest")
+
+
+def _count(store: Store, changes: FileChanges) -> DocumentCounts:
+    """Count what an update would do with documents."""
+    settings = settings_of(store.manifest)
+    counts = DocumentCounts(gone=sum(len(store.known_documents(source)) for source in changes.gone))
+    for changed in changes.changed:
+        known = store.known_documents(changed.file.source)
+        done: set[str] = set()
+        for item in read_file(changed.file, fields=settings.fields, encoding=settings.encoding):
+            if isinstance(item, Document) and item.doc_id not in done:
+                done.add(item.doc_id)
+                counts.add(item, known.pop(item.doc_id, None))
+        counts.gone += len(known)
+    return counts
+
+
+def _update(
+    store: Store,
+    sources: Sources,
+    encoder: Encoder | OpenEncoder,
+    progress: Progress,
+    *,
+    strict: bool,
+    began: float,
+    steps: Callable[[ChangedDocuments], Iterator[Step]] | None = None,
+) -> UpdateReport:
+    """Write the next generation: of what ``steps`` gives, or else of the files that have changed."""
+    out, settings, manifest, files = store.directory, settings_of(store.manifest), store.manifest, sources.changes
+    rejected: list[Rejected] = []
+    n_embedded = 0
+    opened: Encoder | None = None
+    with write_generation(out, manifest.encoder, store) as writer:
+        changes = ChangedDocuments(writer.documents, settings)
+        if steps is None:
+            with writing(out):
+                _take_note(writer.documents, files)
+                changes.remove(files.gone)
+        if steps or files.changed:
+            opened = encoder(manifest) if callable(encoder) else encoder
+            check_encoder(manifest, opened.fingerprint, str(out))
+            embedded = Embedded(out / EMBEDDED, opened.fingerprint)
+            pipeline = Pipeline(writer, settings, opened, embedded, progress)
+            progress.start("updating", sum(one.file.size for one in files.changed), "B")
+            try:
+                rejected = pipeline.run(steps(changes) if steps else changes.read(files.changed))
+            finally:
+                progress.end()
+            n_embedded = pipeline.n_embedded
+        check_strict(out, [*files.rejected, *rejected], strict=strict)
+        check_not_empty(writer.documents.n_documents(), rejected)
+        manifest = finish(writer, settings, sources.names, sources.root, opened, progress)
+    Embedded(out / EMBEDDED, manifest.encoder).clear()
+    return _report(store, files, changes.counts, began, manifest, n_embedded, rejected)
+
+
+def _take_note(documents: DocumentWriter, files: FileChanges) -> None:
+    """Record what was found out about files that are not read."""
+    documents.forgive("")
+    for item in files.rejected:
+        documents.reject("", item)
+    for file in files.touched:
+        documents.add_file(file)
+
+
+def _report(
+    store: Store,
+    files: FileChanges,
+    counts: DocumentCounts,
+    began: float,
+    manifest: Manifest | None = None,
+    n_embedded: int = 0,
+    rejected: Sequence[Rejected] = (),
+) -> UpdateReport:
+    return UpdateReport(
+        out=store.directory,
+        files=files,
+        new=counts.new,
+        changed=counts.changed,
+        same=counts.same,
+        gone=counts.gone,
+        embedded=n_embedded,
+        rejected=(*files.rejected, *rejected),
+        manifest=manifest or store.manifest,
+        seconds=time.monotonic() - began,
+    )

@@ -1,0 +1,70 @@
+"""Checks that an index is whole: every checksum, every count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from index.errors import REPAIR, IndexDamagedError
+from index.layout import DATABASE
+from index.manifest import FileRecord, Manifest, read_manifest, record_file
+from index.store import Store, current_generation, expected_files
+
+
+def verify(directory: str | Path) -> list[str]:
+    """Check every checksum and count of an index; returns what is wrong, nothing when it is whole.
+
+    Raises:
+        NoIndexError: When there is no index.
+        IndexFormatError: When another version of the form wrote it.
+    """
+    try:
+        folder = current_generation(Path(directory))
+        manifest = read_manifest(folder)
+        problems = [
+            f"{folder / name}: {problem}. {REPAIR}" for name, problem in damaged_files(folder, manifest).items()
+        ]
+        if not problems:
+            with Store.open(directory) as store:
+                check_counts(store)
+    except IndexDamagedError as error:
+        return [str(error)]
+    return problems
+
+
+def damaged_files(folder: Path, manifest: Manifest) -> dict[str, str]:
+    """Return the files of a generation that are not what was written, with what is wrong with each."""
+    problems = {name: _problem(folder / name, manifest.files.get(name)) for name in expected_files(manifest)}
+    return {name: problem for name, problem in problems.items() if problem}
+
+
+def _problem(path: Path, record: FileRecord | None) -> str:
+    """Say in what a file differs from its record, or ""."""
+    try:
+        if record and path.stat().st_size != record.size:
+            return f"damaged ({path.stat().st_size:,} bytes where {record.size:,} were written)"
+        same = record_file(path) == record
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"
+    return "" if same else "damaged (its sha256 differs from the manifest)"
+
+
+def check_counts(store: Store) -> None:
+    """Check the database, and that every file holds as many rows as the manifest tells.
+
+    Raises:
+        IndexDamagedError: Naming the first file that does not.
+    """
+    n, path = store.n_passages, store.folder / DATABASE
+    state, stored, placed = store.check_database()
+    if state != "ok":
+        raise IndexDamagedError(f"{path}: {state}. {REPAIR}")
+    if (stored, placed) != (n, n):
+        raise IndexDamagedError(
+            f"{path}: {stored} passages, {placed} of them in a document, where the manifest has {n}. {REPAIR}"
+        )
+    store.alive()
+    store.vector_index()
+    store.sentences()
+    store.lexical()
