@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from index.progress import Progress
     from index.records import Document, Rejected
+    from index.repair import RepairReport, repair
     from index.store import Store
     from index.update import UpdateReport, update, update_documents
     from index.verify import verify
@@ -51,6 +52,7 @@ __all__ = [
     "Progress",
     "QueryError",
     "Rejected",
+    "RepairReport",
     "SettingsError",
     "Store",
     "StoreError",
@@ -61,6 +63,7 @@ __all__ = [
     "build",
     "build_documents",
     "open_encoder",
+    "repair",
     "update",
     "update_documents",
     "verify",
@@ -94,7 +97,9 @@ _HOMES = {
     "build": "index.builder",
     "build_documents": "index.builder",
     "open_encoder": "index.encoder",
+    "RepairReport": "index.repair",
     "UpdateReport": "index.update",
+    "repair": "index.repair",
     "update": "index.update",
     "update_documents": "index.update",
     "verify": "index.verify",

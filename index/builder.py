@@ -12,7 +12,7 @@ from pathlib import Path
 
 from index.balance import fitted_from
 from index.changes import ChangedDocuments, look_at
-from index.config import BuildSettings
+from index.config import BuildSettings, from_mapping
 from index.embedded import Embedded, is_whole, vector_fingerprint
 from index.encoder import Encoder, open_encoder
 from index.errors import InputError, NoIndexError, StoreError, StrictError
@@ -230,6 +230,15 @@ def finish(
 def own_parallel(settings: BuildSettings, root: str) -> Path | None:
     """Return the user's own parallel text, None where there is none."""
     return Path(root, settings.parallel) if settings.parallel else None
+
+
+def settings_of(manifest: Manifest) -> BuildSettings:
+    """Return the settings that an index was built with.
+
+    Raises:
+        SettingsError: When they are none.
+    """
+    return from_mapping(BuildSettings, manifest.settings, "the index's manifest")
 
 
 def check_not_empty(n_passages: int, rejected: Sequence[Rejected]) -> None:

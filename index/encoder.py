@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from index.config import Backend, ModelSettings, Precision
 from index.errors import BackendError, ModelError, StoreError
@@ -70,6 +70,21 @@ class Encoder(Protocol):
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of queries, shape (len(texts), dim), unit rows."""
+
+
+OpenEncoder: TypeAlias = Callable[[Fingerprint], Encoder]
+"""Gives the encoder that made an index, when it is needed."""
+
+
+def opened(encoder: Encoder | OpenEncoder | None, made_with: Fingerprint, progress: Progress) -> Encoder:
+    """Return an index's encoder: as given, or opened now; one that only the index names is not fetched.
+
+    Raises:
+        ModelError: When it cannot be found or loaded.
+    """
+    if encoder is None:
+        return open_encoder(settings_for(made_with, None, Backend.AUTO, 0), progress, may_fetch=False)
+    return encoder(made_with) if callable(encoder) else encoder
 
 
 class PromptedEncoder(abc.ABC):

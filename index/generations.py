@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from index.encoder import Fingerprint
-from index.errors import StoreError
+from index.errors import NoIndexError, StoreError
 from index.files import new_folder, sync, write_error, write_text
 from index.layout import CURRENT, EMBEDDED, GENERATIONS, MANIFEST
 from index.reading import held_alone
@@ -64,21 +64,29 @@ def _other_files(directory: Path) -> list[str]:
     ours = {generations, directory / EMBEDDED, directory / _LOCK, *directory.glob(f"{_HALF_WRITTEN}*")}
     if generations.is_dir():
         ours.update((generations / ".probe", *generations.glob(".new-*"), *generations.glob(f"{_OLD}*")))
-        ours.update(path for path in _generations(directory).values() if (path / MANIFEST).is_file())
+        ours.update(path for path in generations_of(directory).values() if (path / MANIFEST).is_file())
     found = [*directory.iterdir(), *(generations.iterdir() if generations.is_dir() else [])]
     return [path.relative_to(directory).as_posix() for path in found if path not in ours and path.name not in _STRAY]
 
 
 @contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Keep other builds out of a directory, which is checked and made first.
+def locked(directory: Path, *, known_index: bool = False) -> Iterator[None]:
+    """Keep other writers out of a directory, which is checked and made first.
+
+    Args:
+        directory: Of the index.
+        known_index: Whether it holds an index, however damaged.
 
     Raises:
         StoreError: When another build is writing to it, it holds something else, or it cannot be written.
     """
     from filelock import FileLock, Timeout
 
-    check_writable(directory)
+    if known_index:
+        if not (directory / GENERATIONS).is_dir():
+            raise NoIndexError(f"{directory}: no index here. Name the directory that was given with --out.")
+    else:
+        check_writable(directory)
     lock = FileLock(directory / _LOCK, timeout=0)
     try:
         lock.acquire()
@@ -128,7 +136,7 @@ def new_generation(directory: Path) -> Iterator[Path]:
     of_the_block: BaseException | None = None
     with writing(directory):
         clear_away(directory)
-        name = f"g{max(_generations(directory), default=0) + 1:06d}"
+        name = f"g{max(generations_of(directory), default=0) + 1:06d}"
     try:
         with new_folder(generations / name) as folder:
             try:
@@ -161,7 +169,7 @@ def collect(directory: Path) -> None:
 
     What cannot be removed now is removed by the next writer.
     """
-    for _, old in sorted(_generations(directory).items())[:-_KEPT]:
+    for _, old in sorted(generations_of(directory).items())[:-_KEPT]:
         with held_alone(old) as is_alone, contextlib.suppress(OSError):
             if is_alone:
                 # Out of the way at once: nobody may find half of it. Windows renames no folder with open files.
@@ -169,7 +177,7 @@ def collect(directory: Path) -> None:
                 shutil.rmtree(removed, ignore_errors=True)
 
 
-def _generations(directory: Path) -> dict[int, Path]:
+def generations_of(directory: Path) -> dict[int, Path]:
     """Return the folders of generations by their numbers."""
     paths = (directory / GENERATIONS).iterdir()
     return {int(m.group(1)): path for path in paths if (m := re.fullmatch(r"g(\d+)", path.name))}

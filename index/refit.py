@@ -9,7 +9,7 @@ from pathlib import Path
 
 from index.balance import STRENGTH, fitted_from, primary
 from index.derived import fit, save_array, write_vector_index
-from index.encoder import Encoder
+from index.encoder import Encoder, OpenEncoder, opened
 from index.errors import REPAIR, IndexDamagedError, IndexFormatError, InputError
 from index.files import link
 from index.generations import locked, new_generation
@@ -25,7 +25,7 @@ from index.writer import write_manifest, writing
 
 def refit(
     directory: str | os.PathLike[str],
-    encoder: Encoder,
+    encoder: Encoder | OpenEncoder | None = None,
     *,
     parallel: str | os.PathLike[str] | None = None,
     progress: Progress = SILENT,
@@ -34,7 +34,7 @@ def refit(
 
     Args:
         directory: The index directory.
-        encoder: The encoder that made it.
+        encoder: The encoder that made it, or what gives it; by default the index's own model.
         parallel: A JSON Lines file beside the project's own texts: each line the same in several languages, their tags
             the keys; "" for none, None for what the index was built with.
         progress: Told how far the parallel text is embedded.
@@ -55,7 +55,8 @@ def refit(
                 f"{out}: written in format {manifest.format_version}, which cannot be balanced anew. Build it once "
                 "more; its vectors are taken over."
             )
-        check_encoder(manifest, encoder.fingerprint, str(out))
+        used = opened(encoder, manifest.encoder, progress)
+        check_encoder(manifest, used.fingerprint, str(out))
         named = str(manifest.settings.get("parallel", "")) if parallel is None else os.fspath(parallel)
         if parallel and named:
             named = str(Path(named).absolute())
@@ -66,7 +67,7 @@ def refit(
                 raise InputError(notice)
             progress.note(notice)
         fitted = fitted_from(languages, parallel_langs(own))
-        means = parallel_means(encoder, progress, own) if "parallel text" in fitted.values() else {}
+        means = parallel_means(used, progress, own) if "parallel text" in fitted.values() else {}
         with new_generation(out) as folder, writing(out):
             _link_all(store, folder)
             offsets = fit(store.vectors(), store.lang_codes, manifest.languages, means)

@@ -74,7 +74,7 @@ def to_int8(vectors: Vectors) -> NDArray[np.int8]:
 
     if not len(vectors):
         return np.empty(vectors.shape, np.int8)
-    largest = np.abs(vectors).max(axis=1, keepdims=True)
+    largest = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), np.finfo(np.float32).tiny)  # nothing stays nothing
     rows: NDArray[np.int8] = np.rint(vectors * (_LARGEST / largest)).astype(np.int8)
     return rows
 

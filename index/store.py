@@ -297,6 +297,12 @@ class Store:
                 found = [one for one in self._database.execute(query, (part[0], part[-1])) if one[0] in asked]
             yield [row for row, _, _ in found], [(str(context), str(text)) for _, context, text in found]
 
+    def iter_langs(self, first: int, n_rows: int) -> Iterator[tuple[int, str]]:
+        """Yield the passages of some rows, each with its language, in the order of their rows."""
+        query = "SELECT row, lang FROM passages WHERE row >= ? AND row < ? ORDER BY row"
+        with self._reading():
+            yield from self._database.execute(query, (first, first + n_rows))
+
     def known_files(self) -> list[KnownFile]:
         """Return the files that were read, in the order of their names; none in formats 1 and 2."""
         if self.manifest.format_version < 3:

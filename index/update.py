@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from index.builder import check_not_empty, check_strict, finish
+from index.builder import check_not_empty, check_strict, finish, settings_of
 from index.changes import ChangedDocuments, DocumentCounts, FileChanges
-from index.config import BuildSettings, from_mapping
 from index.documents import DocumentWriter
 from index.embedded import Embedded
-from index.encoder import Encoder
+from index.encoder import Encoder, OpenEncoder, opened
 from index.errors import IndexFormatError
 from index.generations import locked, write_generation
 from index.layout import EMBEDDED
@@ -26,9 +25,6 @@ from index.records import Document, Rejected
 from index.remembered import Sources, sources_of
 from index.store import Store, current_generation
 from index.writer import writing
-
-OpenEncoder = Callable[[Manifest], Encoder]
-"""Gives the encoder that made an index, when it is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +60,7 @@ def update(
     directory: str | os.PathLike[str],
     paths: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] = (),
     *,
-    encoder: Encoder | OpenEncoder,
+    encoder: Encoder | OpenEncoder | None = None,
     dry_run: bool = False,
     strict: bool = False,
     progress: Progress = SILENT,
@@ -75,7 +71,8 @@ def update(
         directory: The index directory.
         paths: Look at these files and folders alone; those that are new belong to the index from now on. All that it
             was built of when none is named.
-        encoder: The encoder that made the index, or what gives it, called only when something must be embedded.
+        encoder: The encoder that made the index, or what gives it, called only when something must be embedded; by
+            default the index's own model.
         dry_run: Find out what has changed, and change nothing.
         strict: Keep the index as it was when anything could not be read.
         progress: Told how far it is.
@@ -106,7 +103,7 @@ def update_documents(
     documents: Iterable[Document] = (),
     *,
     remove: Iterable[tuple[str, str]] = (),
-    encoder: Encoder | OpenEncoder,
+    encoder: Encoder | OpenEncoder | None = None,
     progress: Progress = SILENT,
 ) -> UpdateReport:
     """Add documents made in memory to an index, replacing those with the same ``source`` and ``doc_id``.
@@ -115,7 +112,7 @@ def update_documents(
         directory: The index directory.
         documents: Read once, in order.
         remove: Source and id of documents to take out; those that are not there are passed over.
-        encoder: The encoder that made the index, or what gives it.
+        encoder: The encoder that made the index, or what gives it; by default the index's own model.
         progress: Told how far it is.
 
     Raises:
@@ -146,15 +143,6 @@ def _check_format(store: Store) -> None:
         )
 
 
-def settings_of(manifest: Manifest) -> BuildSettings:
-    """Return the settings that an index was built with.
-
-    Raises:
-        SettingsError: When they are none.
-    """
-    return from_mapping(BuildSettings, manifest.settings, "the index's manifest")
-
-
 def _count(store: Store, changes: FileChanges) -> DocumentCounts:
     """Count what an update would do with documents."""
     settings = settings_of(store.manifest)
@@ -173,7 +161,7 @@ def _count(store: Store, changes: FileChanges) -> DocumentCounts:
 def _update(
     store: Store,
     sources: Sources,
-    encoder: Encoder | OpenEncoder,
+    encoder: Encoder | OpenEncoder | None,
     progress: Progress,
     *,
     strict: bool,
@@ -184,7 +172,7 @@ def _update(
     out, settings, manifest, files = store.directory, settings_of(store.manifest), store.manifest, sources.changes
     rejected: list[Rejected] = []
     n_embedded = 0
-    opened: Encoder | None = None
+    used: Encoder | None = None
     with write_generation(out, manifest.encoder, store) as writer:
         changes = ChangedDocuments(writer.documents, settings)
         if steps is None:
@@ -192,10 +180,10 @@ def _update(
                 _take_note(writer.documents, files)
                 changes.remove(files.gone)
         if steps or files.changed:
-            opened = encoder(manifest) if callable(encoder) else encoder
-            check_encoder(manifest, opened.fingerprint, str(out))
-            embedded = Embedded(out / EMBEDDED, opened.fingerprint)
-            pipeline = Pipeline(writer, settings, opened, embedded, progress)
+            used = opened(encoder, manifest.encoder, progress)
+            check_encoder(manifest, used.fingerprint, str(out))
+            embedded = Embedded(out / EMBEDDED, used.fingerprint)
+            pipeline = Pipeline(writer, settings, used, embedded, progress)
             progress.start("updating", sum(one.file.size for one in files.changed), "B")
             try:
                 rejected = pipeline.run(steps(changes) if steps else changes.read(files.changed))
@@ -204,7 +192,7 @@ def _update(
             n_embedded = pipeline.n_embedded
         check_strict(out, [*files.rejected, *rejected], strict=strict)
         check_not_empty(writer.documents.n_documents(), rejected)
-        manifest = finish(writer, settings, sources.names, sources.root, opened, progress)
+        manifest = finish(writer, settings, sources.names, sources.root, used, progress)
     Embedded(out / EMBEDDED, manifest.encoder).clear()
     return _report(store, files, changes.counts, began, manifest, n_embedded, rejected)
 

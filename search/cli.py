@@ -17,6 +17,7 @@ from search.cli_ask import search, shell
 from search.cli_build import build, build_and_report, refit, told_fitted
 from search.cli_eval import evaluate_sets
 from search.cli_options import index_option, quiet_option
+from search.cli_update import repair, update
 from search.render import render_answer
 from search.terminal import plain_errors, progress_for, utf8_streams
 
@@ -52,7 +53,7 @@ def main(debug: bool) -> None:
     """
 
 
-for _command in (build, refit, search, shell, evaluate_sets):
+for _command in (build, update, refit, repair, search, shell, evaluate_sets):
     main.add_command(_command)
 
 
@@ -98,7 +99,8 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("prompts", f"query {encoder.query_prompt!r}, passage {encoder.passage_prompt!r}"),
         ("chunking", ", ".join(f"{name} {value}" for name, value in chunking.items())),
         ("sentences", f"{counts.sentences:,} with a vector of their own"),
-        ("vectors", f"{manifest.kind}, {manifest.metric}"),
+        ("vectors", f"{', '.join(sorted({one.kind for one in manifest.segments}))}, {manifest.metric}"),
+        ("segments", f"{', '.join(f'{one.rows:,}' for one in manifest.segments)} passages; {manifest.dead:,} dead"),
         ("balance", f"{manifest.balance:.0%} of the languages' offsets: {told_fitted(manifest)}"),
         ("size", f"{sum(record.size for record in manifest.files.values()) / 1e6:,.1f} MB"),
         ("created", f"{manifest.created} by version {manifest.tool_version}"),

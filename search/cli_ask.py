@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from search.cli_options import F, backend_options, index_option, quiet_option, ranking_options
+from search.cli_options import F, backend_options, index_option, model_option, quiet_option, ranking_options
 from search.rank_settings import RankSettings
 from search.render import render_answer
 from search.terminal import progress_for
@@ -25,7 +25,7 @@ def ask_options(command: F) -> F:
         quiet_option,
         ranking_options,
         backend_options,
-        click.option("--model", default=None, help="The index's model: its folder now, or its hub id to fetch it."),
+        model_option,
         click.option(
             "--per-language", type=click.IntRange(1), default=None, metavar="N", help="The N best of each language."
         ),
@@ -78,6 +78,7 @@ def search(
             asked = line.strip()
             if not asked:
                 continue
+            searcher.refresh()  # an index may have been updated while a question was waited for
             notice = searcher.notice(asked)
             if notice and not quiet:
                 click.echo(notice, err=True)

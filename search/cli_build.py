@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from index.config import OFFLINE_MODEL, BuildSettings, ChunkSettings, FieldNames, ModelSettings, Precision
-from index.encoder import settings_for
 from index.errors import StrictError
-from search.cli_options import backend_options, choice_option, index_option, quiet_option
+from search.cli_options import backend_options, choice_option, index_option, model_option, quiet_option
 from search.terminal import progress_for
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def build(paths: Sequence[str], out: str, strict: bool, quiet: bool, **options: 
 
 @click.command()
 @index_option
-@click.option("--model", default=None, help="The index's model: its folder now, or its hub id to fetch it.")
+@model_option
 @click.option(
     "--parallel",
     default=None,
@@ -84,14 +83,11 @@ def refit(directory: str, model: str | None, parallel: str | None, backend: str,
     \b
     tongues refit --index my-index --parallel sentences.jsonl
     """
-    from index.encoder import open_encoder
     from index.refit import refit as refit_index
-    from index.store import Store
+    from search.cli_update import opener
 
     progress = progress_for(quiet)
-    with Store.open(directory) as store:
-        settings = settings_for(store.manifest.encoder, model, backend, threads)
-    encoder = open_encoder(settings, progress, may_fetch=model is not None)
+    encoder = opener(model, backend, threads, progress)
     manifest = refit_index(directory, encoder, parallel=parallel, progress=progress)
     if not quiet:
         click.echo(f"{directory}: balanced anew ({told_fitted(manifest)}).", err=True)
@@ -117,11 +113,13 @@ def build_and_report(sources: Sequence[str], out: str, settings: BuildSettings, 
     try:
         report = build_index(sources, out, settings=settings, strict=strict, progress=progress_for(quiet))
     except StrictError as error:
-        _show_rejected(error.rejected)
+        show_rejected(error.rejected)
         raise
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"The index in {out} is as it was.") from None
-    _show_rejected(report.rejected)
+        raise KeyboardInterrupt(
+            f"The index in {out} is as it was. Run the same again: what was embedded is kept."
+        ) from None
+    show_rejected(report.rejected)
     if not quiet:
         _show_report(report)
 
@@ -150,7 +148,8 @@ def _settings(options: dict[str, Any]) -> BuildSettings:
     )
 
 
-def _show_rejected(rejected: Sequence[Rejected]) -> None:
+def show_rejected(rejected: Sequence[Rejected]) -> None:
+    """Tell on standard error what could not be read."""
     from search.render import printable
 
     shown = 20
@@ -167,6 +166,7 @@ def _show_report(report: BuildReport) -> None:
         f"in {report.seconds:.0f} s",
     ]
     left_out = sum(report.left_out.values())
+    parts += [f"{report.passages - report.embedded:,} known before"] if report.embedded < report.passages else []
     parts += [f"{left_out:,} lines left out"] if left_out else []
     parts += [f"{report.duplicates:,} repeated passages"] if report.duplicates else []
     parts += [f"{len(report.rejected):,} not read"] if report.rejected else []

@@ -27,6 +27,13 @@ def index_option(command: F) -> F:
     )(command)
 
 
+def model_option(command: F) -> F:
+    """Add --model, the same for every command that needs the model of an index."""
+    return click.option("--model", default=None, help="The index's model: its folder now, or its hub id to fetch it.")(
+        command
+    )
+
+
 def choice_option(name: str, default: StrEnum, text: str) -> Callable[[F], F]:
     """Return an option that takes the members of a closed choice."""
     members = [str(member) for member in type(default)]

@@ -14,7 +14,7 @@ from index.errors import QueryError
 from index.language import detect_language
 from index.manifest import Manifest, check_encoder
 from index.progress import SILENT, Progress
-from index.store import Store
+from index.store import Store, current_generation
 from search.hits import Hit, make_hit
 from search.rank_settings import Mode, RankSettings
 from search.ranking import Ranker
@@ -91,6 +91,30 @@ class Searcher:
             ranker.wait()  # it reads from the store
             store.close()
             raise
+
+    def refresh(self) -> bool:
+        """Read the newest generation of the index from now on, if an update or a build has written one meanwhile.
+
+        Costs some microseconds when there is none. The model stays loaded.
+
+        Returns:
+            Whether there was a new one.
+
+        Raises:
+            StoreError: When it cannot be read, or was made with another encoder; the old one is then still read.
+        """
+        if current_generation(self._store.directory) == self._store.folder:
+            return False
+        store = Store.open(self._store.directory)
+        try:
+            check_encoder(store.manifest, self._encoder.fingerprint, str(store.directory))
+            ranker = Ranker(store, store.vector_index())
+        except BaseException:
+            store.close()
+            raise
+        old, self._store, self._ranker = self._store, store, ranker
+        old.close()
+        return True
 
     @property
     def manifest(self) -> Manifest:

@@ -79,6 +79,8 @@ class Shell:
         """
         if asked.startswith(":"):
             return [self._obey(asked)]
+        if self.searcher.refresh() and not self.quiet:
+            print("The index was updated: this is asked of the new one.", file=sys.stderr, flush=True)
         hits = self.searcher.search(
             asked, self.k, lang=self.lang, per_language=self.per_language, settings=self.settings, explain=self.explain
         )
