@@ -79,8 +79,7 @@ def repair(
             raise IndexFormatError(f"{out}: written in format {manifest.format_version}. Build it again.")
         damaged = set(damaged_files(folder, manifest))
         if DATABASE in damaged:
-            folder, manifest = _older(out, folder, report)
-            damaged = set()
+            folder, manifest, damaged = _older(out, folder, report)
         _switch(out, folder)
         if damaged:
             _Mending(out, folder, manifest, damaged, encoder, progress, report).write()
@@ -104,8 +103,8 @@ def _readable(out: Path, report: RepairReport) -> tuple[Path, Manifest]:
     raise StoreError(f"{why}, and no generation can be read. Build the index again.")
 
 
-def _older(out: Path, damaged: Path, report: RepairReport) -> tuple[Path, Manifest]:
-    """Return the newest whole generation.
+def _older(out: Path, damaged: Path, report: RepairReport) -> tuple[Path, Manifest, set[str]]:
+    """Return the newest generation whose passages are whole, and which of its files are damaged.
 
     Raises:
         StoreError: When there is none.
@@ -113,13 +112,14 @@ def _older(out: Path, damaged: Path, report: RepairReport) -> tuple[Path, Manife
     for _, folder in sorted(generations_of(out).items(), reverse=True):
         with contextlib.suppress(IndexDamagedError, IndexFormatError):
             manifest = read_manifest(folder)
-            if not damaged_files(folder, manifest):
+            of_older = set(damaged_files(folder, manifest))
+            if DATABASE not in of_older:
                 report.mended.append(f"{damaged / DATABASE}: gone back to generation {folder.name}")
                 report.lost.append(f"what changed after {manifest.created}: run `tongues update` to read it again")
-                return folder, manifest
+                return folder, manifest, of_older
     raise StoreError(
-        f"{damaged / DATABASE}: damaged, and no older generation is whole, so the passages are lost. Build the index "
-        "again: vectors that are whole are taken over."
+        f"{damaged / DATABASE}: damaged, and no older generation has its passages, so they are lost. Build the index "
+        "again."
     )
 
 
