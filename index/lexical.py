@@ -148,7 +148,7 @@ class LexicalIndex:
         """
         import numpy as np
 
-        arrays = {name: _open(folder / name, dtype) for name, dtype in TYPES.items()}
+        arrays = {name: np.asarray(open_array(folder / name, None, dtype)) for name, dtype in TYPES.items()}
         n_terms = len(arrays[TERMS])
         shapes = {
             TERMS: (n_terms,),
@@ -175,20 +175,3 @@ class LexicalIndex:
             IndexDamagedError: When a file holds what cannot be.
         """
         return LexicalQuery(self, text)
-
-
-def _open(path: Path, dtype: str) -> NDArray[Any]:
-    """Map a file into memory whose shape only its header tells.
-
-    Raises:
-        IndexDamagedError: When it is no array of this type.
-    """
-    import numpy as np
-
-    try:
-        with path.open("rb") as file:
-            np.lib.format.read_magic(file)
-            shape, _, _ = np.lib.format.read_array_header_1_0(file)
-    except Exception as error:  # a damaged header makes NumPy raise whatever parsing it ended in
-        raise IndexDamagedError(f"{path}: cannot be read ({error}). Build the index again.") from error
-    return np.asarray(open_array(path, shape, dtype))
