@@ -15,9 +15,7 @@ DIR/generations/NAME/
 from __future__ import annotations
 
 import contextlib
-import json
 import re
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +23,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from index.balance import BalancedVectors
+from index.database import Database
 from index.errors import IndexDamagedError, NoIndexError, StoreError
+from index.guarded import parse_json, read_small, regular_size
 from index.kinds import open_vector_index
 from index.lexical import LEXICAL_FILES, LexicalIndex
-from index.manifest import FileRecord, Manifest, read_manifest, record_file
+from index.manifest import FileRecord, Manifest, is_as_recorded, read_manifest
 from index.records import model_text
 from index.sentence_vectors import SENTENCE_FILES, SentenceVectors
 from index.vectors import open_array, open_vectors
@@ -48,6 +48,8 @@ _FORMAT_1 = (DATABASE, VECTORS, LANGS, FAISS)
 FILES = (*_FORMAT_1, OFFSETS, *SENTENCE_FILES, *LEXICAL_FILES)
 """The files of a generation beside its manifest."""
 
+_LONGEST_NAME = 256
+"""The most bytes that the name of a generation can have."""
 _PLACES_READ = 21
 """How many places of a passage are read, the first and 20 more: a line all pages share may stand in thousands."""
 
@@ -99,7 +101,7 @@ class Store:
         self.directory = directory
         self.folder = folder
         self.manifest = manifest
-        self._database = _open_database(folder / DATABASE)
+        self._database = Database(folder / DATABASE)
         self._is_closed = False
         self._langs: LangCodes | None = None
 
@@ -199,23 +201,29 @@ class Store:
 
     def _read_row(self, row: int) -> StoredPassage:
         query = "SELECT passage_id, lang, context, text FROM passages WHERE row = ?"
-        found = self._database.execute(query, (row,)).fetchone()
+        found = self._database.row(query, (str, str, str, str), (row,))
         if found is None:
             raise ValueError(f"row {row} is missing")
         passage_id, lang, context, text = found
-        places = self._database.execute(
-            "SELECT d.metadata, d.source, d.doc_id, d.title, o.start, o.end FROM occurrences o "
-            "JOIN documents d ON d.doc = o.doc WHERE o.row = ? ORDER BY o.doc, o.start LIMIT ?",
-            (row, _PLACES_READ),
-        ).fetchall()
+        # Not a JOIN that SQLite may turn round: statistics of its own, which it would go by, are in the file too.
+        query = (
+            "SELECT d.source, d.doc_id, d.title, o.start, o.end, o.doc FROM occurrences o "
+            "CROSS JOIN documents d ON d.doc = o.doc WHERE o.row = ? ORDER BY o.doc, o.start LIMIT ?"
+        )
+        places = list(self._database.rows(query, (str, str, str, int, int, int), (row, _PLACES_READ)))
         if not places:
             raise ValueError(f"row {row} stands in no document")
+        if any(not 0 <= start <= end for *_, start, end, _ in places):
+            raise ValueError(f"row {row} stands where nothing can stand")
         n_places = len(places)
         if n_places == _PLACES_READ:
             query = "SELECT count(*) FROM occurrences WHERE row = ?"
-            (n_places,) = self._database.execute(query, (row,)).fetchone()
-        occurrences = tuple(Occurrence(*place) for _, *place in places)
-        return StoredPassage(passage_id, lang, context, text, occurrences, n_places, json.loads(places[0][0]))
+            n_places = self._database.only(query, int, (row,))
+        metadata = parse_json(self._database.only("SELECT metadata FROM documents WHERE doc = ?", str, places[0][5:]))
+        if not isinstance(metadata, dict):
+            raise ValueError(f"row {row} has metadata that is no object")
+        occurrences = tuple(Occurrence(*place) for *place, _ in places)
+        return StoredPassage(passage_id, lang, context, text, occurrences, n_places, metadata)
 
     def document_langs(self) -> dict[str, str]:
         """Return the language of each document id: the one declared, or that of the document's first passage."""
@@ -224,21 +232,23 @@ class Store:
             "JOIN passages p ON p.row = o.row WHERE o.doc = d.doc ORDER BY o.start LIMIT 1)) FROM documents d"
         )
         with self._reading():
-            return {str(doc_id): str(lang) for doc_id, lang in self._database.execute(query)}
+            return dict(self._database.rows(query, (str, str)))
 
     def rejected(self, limit: int = -1) -> list[tuple[str, str]]:
         """Return what could not be read when the index was built: where, and why."""
         with self._reading():
-            return list(self._database.execute("SELECT place, reason FROM rejected ORDER BY rowid LIMIT ?", (limit,)))
+            query = "SELECT place, reason FROM rejected ORDER BY rowid LIMIT ?"
+            return [(where, why) for where, why in self._database.rows(query, (str, str), (limit,))]
 
     def left_out(self, limit: int = -1) -> list[tuple[str, str, int, int, str, str]]:
         """Return the lines left out of all passages: source, document, offsets, kind, text."""
         query = (
             "SELECT d.source, d.doc_id, l.start, l.end, l.kind, l.text FROM left_out l "
-            "JOIN documents d ON d.doc = l.doc ORDER BY l.doc, l.start LIMIT ?"
+            "CROSS JOIN documents d ON d.doc = l.doc ORDER BY l.rowid LIMIT ?"  # as written: sorting needs memory
         )
         with self._reading():
-            return list(self._database.execute(query, (limit,)))
+            rows = self._database.rows(query, (str, str, int, int, str, str), (limit,))
+            return [(source, doc, start, end, kind, text) for source, doc, start, end, kind, text in rows]
 
     def check_counts(self) -> None:
         """Check the database, and that every file holds as many rows as the manifest tells.
@@ -248,11 +258,9 @@ class Store:
         """
         n = self.n_passages
         with self._reading():
-            (state,) = self._database.execute("PRAGMA integrity_check").fetchone()
-            (stored,) = self._database.execute("SELECT count(*) FROM passages").fetchone()
-            (placed,) = self._database.execute("SELECT count(DISTINCT row) FROM occurrences").fetchone()
-        if state != "ok":
-            raise IndexDamagedError(f"{self.folder / DATABASE}: {state}. Build the index again.")
+            self._database.check()
+            stored = self._database.only("SELECT count(*) FROM passages", int)
+            placed = self._database.only("SELECT count(DISTINCT row) FROM occurrences", int)
         if (stored, placed) != (n, n):
             raise IndexDamagedError(
                 f"{self.folder / DATABASE}: {stored} passages, {placed} of them in a document, where the manifest has "
@@ -266,12 +274,8 @@ class Store:
     def _reading(self) -> Iterator[None]:
         if self._is_closed:
             raise StoreError(f"{self.directory}: this index was closed. Open it again.")
-        try:
+        with self._database.reading():
             yield
-        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:  # a value of another type, or an unknown row
-            raise IndexDamagedError(
-                f"{self.folder / DATABASE}: cannot be read ({error}). Run `tongues verify`, then build the index again."
-            ) from error
 
     def close(self) -> None:
         """Let go of the files."""
@@ -286,21 +290,6 @@ class Store:
         self.close()
 
 
-def _open_database(path: Path) -> sqlite3.Connection:
-    # Read-only and immutable: no lock, no journal, and nothing the file says can make SQLite write.
-    uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
-    database: sqlite3.Connection | None = None
-    try:
-        database = sqlite3.connect(uri, uri=True, check_same_thread=False)
-        database.execute("PRAGMA trusted_schema = OFF")
-        database.execute("SELECT row FROM passages LIMIT 1")
-    except sqlite3.Error as error:
-        if database:
-            database.close()
-        raise IndexDamagedError(f"{path}: cannot be read ({error}). Build the index again.") from error
-    return database
-
-
 def current_generation(directory: Path) -> Path:
     """Return the folder of the current generation.
 
@@ -309,7 +298,7 @@ def current_generation(directory: Path) -> Path:
         IndexDamagedError: When it names a generation that is not there.
     """
     try:
-        name = (directory / CURRENT).read_text("utf-8").strip()
+        name = read_small(directory / CURRENT, _LONGEST_NAME).decode().strip()
     except (FileNotFoundError, NotADirectoryError):
         what, remedy = "there is no such directory", f"Make one with: tongues build PATH... --out {directory}"
         if directory.exists():
@@ -318,7 +307,7 @@ def current_generation(directory: Path) -> Path:
     except OSError as error:
         reason = error.strerror or error
         raise StoreError(f"{directory / CURRENT}: cannot be read ({reason}). Check the path and its rights.") from error
-    except UnicodeDecodeError as error:
+    except ValueError as error:  # too long, or no text
         raise IndexDamagedError(f"{directory / CURRENT}: damaged ({error}). Build the index again.") from error
     folder = directory / GENERATIONS / name
     if not re.fullmatch(r"g\d+", name, re.ASCII) or not folder.is_dir():
@@ -342,9 +331,10 @@ def check_sizes(folder: Path, manifest: Manifest) -> None:
     for name, record in manifest.files.items():
         path = folder / name
         try:
-            size = path.stat().st_size
+            size = regular_size(path)
         except OSError as error:
-            raise IndexDamagedError(f"{path}: missing. Build the index again.") from error
+            what = "missing" if isinstance(error, FileNotFoundError) else error.strerror or error
+            raise IndexDamagedError(f"{path}: {what}. Build the index again.") from error
         if size != record.size:
             raise IndexDamagedError(f"{path}: {size} bytes where {record.size} were written. Build the index again.")
 
@@ -373,7 +363,7 @@ def verify(directory: str | Path) -> list[str]:
 def _problem(path: Path, record: FileRecord | None) -> str:
     """Say in what a file differs from its record, or ""."""
     try:
-        same = record_file(path) == record
+        same = record is not None and is_as_recorded(path, record)
     except FileNotFoundError:
         return f"{path}: missing"
     except OSError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from index.balance import STRENGTH, fitted_from
+from index.database import DatabaseError, create_database
 from index.derived import save_array, write_derived
 from index.encoder import Fingerprint
 from index.errors import InputError, StoreError
@@ -31,26 +31,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from index.records import Vectors
-
-_SCHEMA = """
-CREATE TABLE documents (
-    doc INTEGER PRIMARY KEY, source TEXT NOT NULL, doc_id TEXT NOT NULL, title TEXT NOT NULL, lang TEXT NOT NULL,
-    metadata TEXT NOT NULL, sha256 TEXT NOT NULL, n_chars INTEGER NOT NULL, UNIQUE (source, doc_id)
-);
-CREATE TABLE passages (
-    row INTEGER PRIMARY KEY, passage_id TEXT NOT NULL UNIQUE, lang TEXT NOT NULL, context TEXT NOT NULL,
-    text TEXT NOT NULL
-);
-CREATE TABLE occurrences (
-    row INTEGER NOT NULL, doc INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
-    PRIMARY KEY (row, doc, start)
-) WITHOUT ROWID;
-CREATE INDEX occurrences_by_document ON occurrences (doc, start);
-CREATE TABLE left_out (
-    doc INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL
-);
-CREATE TABLE rejected (place TEXT NOT NULL, reason TEXT NOT NULL);
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +54,8 @@ class GenerationWriter:
         self.folder = folder
         self._fingerprint = fingerprint
         with writing(directory):
-            self._database = sqlite3.connect(folder / DATABASE, isolation_level=None)
+            self._database = create_database(folder / DATABASE)
             try:
-                # The folder counts only once it is complete, so a journal would guard nothing.
-                self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_SCHEMA}")
                 self._vectors = VectorFile(folder / VECTORS, fingerprint.dim)
                 self._sentences = SentenceWriter(folder, fingerprint.dim)
                 self._lexical = LexicalWriter(folder)
@@ -286,7 +264,7 @@ def writing(directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise write_error(error, directory) from error
-    except sqlite3.Error as error:
+    except DatabaseError as error:
         full = "full" in str(error)
         remedy = "Free some space, or write somewhere else" if full else "Check the disk"
         raise StoreError(f"{directory}: cannot be written ({error}). {remedy}, and run it again.") from error
