@@ -178,7 +178,11 @@ def _problems(manifest: Manifest) -> Iterator[str]:
         yield "its settings are none"
     if list(manifest.languages) != list(dict.fromkeys(manifest.languages)) or len(manifest.languages) > _MOST_LANGUAGES:
         yield "its languages cannot be"
-    if set(manifest.languages) != counts.languages.keys() or sum(counts.languages.values()) != counts.passages:
+    if (
+        0 in counts.languages.values()
+        or set(manifest.languages) != counts.languages.keys()
+        or sum(counts.languages.values()) != counts.passages
+    ):
         yield "its counts contradict each other"
 
 
