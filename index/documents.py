@@ -5,38 +5,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from index.database import open_to_write
 from index.errors import InputError
 from index.records import Document, LeftOut, Passage, Rejected
-
-_SCHEMA = """
-CREATE TABLE documents (
-    doc INTEGER PRIMARY KEY, source TEXT NOT NULL, doc_id TEXT NOT NULL, title TEXT NOT NULL, lang TEXT NOT NULL,
-    metadata TEXT NOT NULL, content TEXT NOT NULL, n_chars INTEGER NOT NULL, UNIQUE (source, doc_id)
-);
-CREATE TABLE passages (
-    row INTEGER PRIMARY KEY, passage_id TEXT NOT NULL UNIQUE, lang TEXT NOT NULL, context TEXT NOT NULL,
-    text TEXT NOT NULL
-);
-CREATE TABLE occurrences (
-    row INTEGER NOT NULL, doc INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL,
-    PRIMARY KEY (row, doc, start)
-) WITHOUT ROWID;
-CREATE INDEX occurrences_by_document ON occurrences (doc, start);
-CREATE TABLE left_out (
-    doc INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL
-);
-CREATE INDEX left_out_by_document ON left_out (doc, start);
-CREATE TABLE rejected (source TEXT NOT NULL, place TEXT NOT NULL, reason TEXT NOT NULL);
-CREATE TABLE files (source TEXT PRIMARY KEY, doc_id TEXT NOT NULL, status TEXT NOT NULL, sha256 TEXT NOT NULL)
-WITHOUT ROWID;
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +45,7 @@ class KnownFile:
 class DocumentWriter:
     """Writes the database of a generation.
 
-    What it cannot write is a ``sqlite3.Error``. The generation counts only once it is complete, so there is neither
-    journal nor waiting for the disk.
+    What it cannot write is a ``database.DatabaseError``.
     """
 
     def __init__(self, path: Path, n_rows: int = 0) -> None:
@@ -79,16 +55,8 @@ class DocumentWriter:
             path: The file.
             n_rows: The rows of the segments there are: new passages get the next ones.
         """
-        is_new = not path.exists()
         self._n_rows = n_rows
-        self._database = sqlite3.connect(path, isolation_level=None)
-        try:
-            self._database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
-            if is_new:
-                self._database.executescript(_SCHEMA)
-        except BaseException:
-            self._database.close()
-            raise
+        self._database = open_to_write(path)
         self._loosened: set[int] = set()
         self._new_loosened: set[int] = set()
         """Rows that stood in documents which are gone."""

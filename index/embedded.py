@@ -114,7 +114,9 @@ class Embedded:
 
         self._store = store
         of_store = store.sentences()
-        for numbers, texts in store.iter_texts(rows):
+        found = store.documents.texts(rows) if rows is not None else {}
+        parts = store.documents.iter_texts(0, store.n_rows) if rows is None else [(list(found), list(found.values()))]
+        for numbers, texts in parts:
             self._passages.add(
                 b"".join(text_key(PASSAGE, model_text(context, text)) for context, text in texts), _STORE, numbers
             )

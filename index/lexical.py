@@ -204,7 +204,9 @@ def open_arrays(folder: Path) -> dict[str, NDArray[Any]]:
     Raises:
         IndexDamagedError: When a file cannot be read, or does not fit the others.
     """
-    arrays = {name: _open(folder / name, dtype) for name, dtype in TYPES.items()}
+    import numpy as np
+
+    arrays = {name: np.asarray(open_array(folder / name, None, dtype)) for name, dtype in TYPES.items()}
     n_terms = len(arrays[TERMS])
     shapes = {
         TERMS: (n_terms,),
@@ -223,20 +225,3 @@ def open_arrays(folder: Path) -> dict[str, NDArray[Any]]:
         if (arrays[name][0], arrays[name][-1]) != (0, len(arrays[into])):
             raise IndexDamagedError(f"{folder / name}: does not fit {into}. Run `tongues repair`.")
     return arrays
-
-
-def _open(path: Path, dtype: str) -> NDArray[Any]:
-    """Map a file into memory whose shape only its header tells.
-
-    Raises:
-        IndexDamagedError: When it is no array of this type.
-    """
-    import numpy as np
-
-    try:
-        with path.open("rb") as file:
-            np.lib.format.read_magic(file)
-            shape, _, _ = np.lib.format.read_array_header_1_0(file)
-    except Exception as error:  # a damaged header makes NumPy raise whatever parsing it ended in
-        raise IndexDamagedError(f"{path}: cannot be read ({error}). Build the index again.") from error
-    return np.asarray(open_array(path, shape, dtype))

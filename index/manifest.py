@@ -5,22 +5,27 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from index.encoder import Fingerprint
-from index.errors import EncoderMismatchError, IndexDamagedError, IndexFormatError
+from index.errors import REPAIR, EncoderMismatchError, IndexDamagedError, IndexFormatError, StoreError
+from index.guarded import open_regular, parse_json, read_small, regular_size
 from index.layout import MANIFEST
 
 FORMAT_VERSION = 3
 """What is written. Format 2 had one segment and could not be updated; format 1 had no sentences, words and offsets."""
 READ_VERSIONS = (1, 2, 3)
 
-_MOST_ROWS = 2**40
+LONGEST = 16 * 1024 * 1024
+"""The most bytes of a manifest: the names of some 160,000 sources. JSON may take twenty times as much once parsed."""
+_MOST_DIM = 2**16
 _MOST_LANGUAGES = 2**16
+"""As many as the codes of languages can tell apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +130,19 @@ class Manifest:
         return max(self.segments, key=lambda segment: segment.rows).kind
 
     def to_json(self) -> str:
-        """Return the manifest as JSON text, with a checksum of its own."""
+        """Return the manifest as JSON text, with a checksum of its own.
+
+        Raises:
+            StoreError: When it is longer than any that is read.
+        """
         data = dataclasses.asdict(self)
-        return json.dumps({**data, "checksum": _checksum(data)}, ensure_ascii=False, indent=2) + "\n"
+        text = json.dumps({**data, "checksum": _checksum(data)}, ensure_ascii=False, indent=2) + "\n"
+        if len(text.encode()) > LONGEST:
+            raise StoreError(
+                f"{len(self.sources):,} sources are named, too many to be noted in the index ({LONGEST:,} bytes). Name "
+                "the folders that they are in."
+            )
+        return text
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -139,18 +154,23 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        data = json.loads(path.read_text("utf-8"))
+        data = parse_json(read_small(path, LONGEST).decode())
+        if not isinstance(data, dict):
+            raise ValueError("no JSON object")
         version, checksum = data["format_version"], data.pop("checksum", "")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IndexDamagedError(f"{path}: missing or damaged ({error}). Build the index again.") from error
+        if type(version) is not int:
+            raise ValueError("its version is no number")
+    except (OSError, ValueError, KeyError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise IndexDamagedError(f"{path}: missing or damaged ({reason}). {REPAIR}") from error
     if version not in READ_VERSIONS:
-        known = " and ".join(map(str, READ_VERSIONS))
+        known = ", ".join(map(str, READ_VERSIONS))
         raise IndexFormatError(
-            f"{folder}: written in format {version} (by version {data.get('tool_version', 'unknown')}); this version "
+            f"{folder}: written in format {version} (by version {_shown(data.get('tool_version'))}); this version "
             f"reads formats {known}. Build the index again, or use the version that wrote it."
         )
     if checksum != _checksum(data):
-        raise IndexDamagedError(f"{path}: damaged (it was changed after it was written). Build the index again.")
+        raise IndexDamagedError(f"{path}: damaged (it was changed after it was written). {REPAIR}")
     try:
         data = _in_segments(data)
         manifest = Manifest(
@@ -164,10 +184,11 @@ def read_manifest(folder: Path) -> Manifest:
                 "segments": tuple(Segment(**segment) for segment in data["segments"]),
             }
         )
-        _check(manifest)
+        for problem in _problems(manifest):
+            raise ValueError(problem)
         return manifest
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise IndexDamagedError(f"{path}: not a manifest ({error}). Build the index again.") from error
+        raise IndexDamagedError(f"{path}: not a manifest ({error}). {REPAIR}") from error
 
 
 def _in_segments(data: dict[str, Any]) -> dict[str, Any]:
@@ -179,31 +200,56 @@ def _in_segments(data: dict[str, Any]) -> dict[str, Any]:
     return {**{key: value for key, value in data.items() if key != "kind"}, "segments": [only]}
 
 
-def _check(manifest: Manifest) -> None:
-    """Check that numbers and names can be what they say.
+def _shown(version: object) -> str:
+    """Return a version as it is told to a person, whatever stands in its place."""
+    return version if isinstance(version, str) and version.isprintable() and len(version) < 40 else "unknown"
 
-    Raises:
-        ValueError: When they cannot.
-    """
-    counts, segments = manifest.counts, manifest.segments
-    sizes = [n for segment in segments for n in (segment.rows, segment.sentences)]
-    by_lang = counts.languages.values()
-    numbers = [*sizes, *by_lang, counts.passages, counts.documents, counts.sentences, manifest.dead]
-    if not all(type(n) is int and 0 <= n < _MOST_ROWS for n in numbers):
-        raise ValueError("its counts are no counts")
+
+def _problems(manifest: Manifest) -> Iterator[str]:
+    """Yield what a manifest cannot say; dataclasses take any value."""
+    counts, encoder = manifest.counts, manifest.encoder
+    segments = manifest.segments
+    texts: list[object] = [manifest.tool_version, manifest.created, manifest.metric, manifest.root, manifest.store]
+    texts += [text for segment in segments for text in (segment.name, segment.kind)]
+    texts += [getattr(encoder, f.name) for f in dataclasses.fields(encoder) if isinstance(f.default, str)]
+    texts += [*manifest.sources, *manifest.languages, *_mapped(manifest.fitted_from)]
+    texts += [record.sha256 for record in manifest.files.values()]
+    if not all(isinstance(text, str) for text in texts):
+        yield "something else stands where text belongs"
+        return
+    numbers: list[object] = [counts.documents, counts.passages, counts.duplicates, counts.rejected, counts.sentences]
+    numbers += [*_mapped(counts.left_out), *_mapped(counts.languages), encoder.max_tokens]
+    numbers += [n for segment in segments for n in (segment.rows, segment.sentences)] + [manifest.dead]
+    numbers += [record.size for record in manifest.files.values()]
+    if not all(type(number) is int and 0 <= number < 2**63 for number in numbers):
+        yield "something else stands where a count belongs"
+        return
+    if type(encoder.dim) is not int or not 0 < encoder.dim <= _MOST_DIM:
+        yield "its vectors have no length that vectors have"
+    if type(manifest.balance) not in (int, float) or not math.isfinite(manifest.balance):
+        yield "its balance is no number"
+    if not isinstance(manifest.settings, dict):
+        yield "its settings are none"
+    if list(manifest.languages) != list(dict.fromkeys(manifest.languages)) or len(manifest.languages) > _MOST_LANGUAGES:
+        yield "its languages cannot be"
     if (
-        not set(counts.languages) <= set(manifest.languages)
-        or len(set(manifest.languages)) != len(manifest.languages)
-        or len(manifest.languages) > _MOST_LANGUAGES
-        or sum(by_lang) != counts.passages
+        0 in counts.languages.values()
+        or not counts.languages.keys() <= set(manifest.languages)
+        or sum(counts.languages.values()) != counts.passages
         or manifest.n_rows - manifest.dead != counts.passages
-        or sum(segment.sentences for segment in segments) < counts.sentences
     ):
-        raise ValueError("its counts contradict each other")
+        yield "its counts contradict each other"
     names = [segment.name for segment in segments]
-    pattern = r"s\d{6,12}" if manifest.format_version > 2 else ""
+    pattern = r"s[0-9]{6,12}" if manifest.format_version > 2 else ""
     if not names or len(set(names)) != len(names) or not all(re.fullmatch(pattern, name) for name in names):
-        raise ValueError("its segments have impossible names")
+        yield "its segments have impossible names"
+    if not all(isinstance(segment.recall, dict) for segment in segments):
+        yield "its recall is none"
+
+
+def _mapped(mapping: object) -> list[object]:
+    """Return the values of what should be an object of JSON."""
+    return list(mapping.values()) if isinstance(mapping, dict) else [None]
 
 
 def _checksum(data: Mapping[str, Any]) -> str:
@@ -211,9 +257,22 @@ def _checksum(data: Mapping[str, Any]) -> str:
 
 
 def record_file(path: Path) -> FileRecord:
-    """Measure a file: its size and sha256."""
-    with path.open("rb") as file:
+    """Measure a file: its size and sha256.
+
+    Raises:
+        OSError: When it cannot be read, or is no regular file.
+    """
+    with open_regular(path) as file:
         return FileRecord(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def is_as_recorded(path: Path, record: FileRecord) -> bool:
+    """Tell whether a file is the one that was measured; one of another size is not read.
+
+    Raises:
+        OSError: When it cannot be read, or is no regular file.
+    """
+    return regular_size(path) == record.size and record_file(path) == record
 
 
 def check_encoder(manifest: Manifest, have: Fingerprint, where: str) -> None:

@@ -45,7 +45,7 @@ def sources_of(store: Store, paths: Sequence[str | os.PathLike[str]] | str | os.
     manifest = store.manifest
     here = Path.cwd()
     root = Path(manifest.root) if manifest.root and Path(manifest.root).is_dir() else here
-    known = {_absolute(root, file.source): file for file in store.known_files()}
+    known = {_absolute(root, file.source): file for file in store.documents.files()}
     scope = _expanded(source_names(paths), here)
     names = list(manifest.sources)
     if not names and not scope:

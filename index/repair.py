@@ -170,7 +170,9 @@ class _Mending:
                 (folder / name).parent.mkdir(exist_ok=True)
                 if name not in self._damaged:
                     link(self._before.folder / name, folder / name)
-            alive = sorted(row for rows, _ in self._before.iter_texts() for row in rows)
+            alive = sorted(
+                row for rows, _ in self._before.documents.iter_texts(0, self._manifest.n_rows) for row in rows
+            )
             if DEAD in self._damaged:
                 self._write_dead(folder, alive)
             segments, base = [], 0
@@ -276,7 +278,7 @@ class _Mending:
 
         numbers = {lang: code for code, lang in enumerate(self._manifest.languages)}
         codes = np.zeros(n_rows, np.uint16)
-        for row, lang in self._before.iter_langs(base, n_rows):
+        for row, lang in self._before.documents.iter_langs(base, n_rows):
             if lang not in numbers:
                 raise IndexDamagedError(f"{self._before.folder / DATABASE}: unknown language {lang!r}. Build it again.")
             codes[row - base] = numbers[lang]
@@ -341,7 +343,7 @@ class _Texts:
             n = min(_AT_ONCE, self.n_rows - at)
             part = [("", "")] * n
             first = self.base + at
-            for rows, texts in self.store.iter_texts(range(first, first + n)):
+            for rows, texts in self.store.documents.iter_texts(first, n):
                 for row, text in zip(rows, texts, strict=True):
                     part[row - first] = text
             yield part

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from index.balance import BalancedVectors
-from index.documents import KnownFile
-from index.errors import IndexDamagedError, NoIndexError, StoreError
+from index.errors import REPAIR, IndexDamagedError, NoIndexError, StoreError
+from index.guarded import read_small, regular_size
 from index.kinds import open_vector_index
 from index.layout import CURRENT, DATABASE, DEAD, FAISS, GENERATIONS, LANGS, OFFSETS, VECTORS, files_of
 from index.lexical import LexicalIndex
 from index.manifest import Manifest, Segment, read_manifest
 from index.reading import keep_open
-from index.records import model_text
 from index.segments import SegmentedIndex, SegmentedRows
 from index.sentence_vectors import SentenceVectors
+from index.stored import StoredDocuments, StoredPassage
 from index.vectors import open_array, open_vectors
 
 if TYPE_CHECKING:
@@ -34,47 +31,8 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 20
 """How often opening is tried while writers switch and collect meanwhile."""
-_PLACES_READ = 21
-"""How many places of a passage are read, the first and 20 more: a line all pages share may stand in thousands."""
-
-
-@dataclass(frozen=True, slots=True)
-class Occurrence:
-    """Where a passage stands: a document and the offsets of its characters in the document's text."""
-
-    source: str
-    doc_id: str
-    title: str
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPassage:
-    """A passage as stored.
-
-    Attributes:
-        passage_id: Identifies it.
-        lang: Its BCP 47 language.
-        context: What the model read before the text, or "".
-        text: The document's own text.
-        occurrences: The first 21 places it stands in, in the order they were read.
-        n_places: How many there are.
-        metadata: Further fields of the document of the first.
-    """
-
-    passage_id: str
-    lang: str
-    context: str
-    text: str
-    occurrences: tuple[Occurrence, ...]
-    n_places: int
-    metadata: Mapping[str, Any]
-
-    @property
-    def model_text(self) -> str:
-        """What was read for it, by the model and by the index of words."""
-        return model_text(self.context, self.text)
+_LONGEST_NAME = 256
+"""The most bytes that the name of a generation can have."""
 
 
 class Store:
@@ -86,8 +44,7 @@ class Store:
         self.folder = folder
         self.manifest = manifest
         self._reading_lock = reading
-        self._database = _open_database(folder / DATABASE)
-        self._is_closed = False
+        self.documents = StoredDocuments(folder / DATABASE, manifest.format_version)
         self._langs: LangCodes | None = None
 
     @classmethod
@@ -253,116 +210,23 @@ class Store:
         Raises:
             IndexDamagedError: When a row is not there.
         """
-        with self._reading():
-            return [self._read_row(row) for row in rows]
-
-    def _read_row(self, row: int) -> StoredPassage:
-        query = "SELECT passage_id, lang, context, text FROM passages WHERE row = ?"
-        found = self._database.execute(query, (row,)).fetchone()
-        if found is None:
-            raise ValueError(f"row {row} is missing")
-        passage_id, lang, context, text = found
-        places = self._database.execute(
-            "SELECT d.metadata, d.source, d.doc_id, d.title, o.start, o.end FROM occurrences o "
-            "JOIN documents d ON d.doc = o.doc WHERE o.row = ? ORDER BY o.doc, o.start LIMIT ?",
-            (row, _PLACES_READ),
-        ).fetchall()
-        if not places:
-            raise ValueError(f"row {row} stands in no document")
-        n_places = len(places)
-        if n_places == _PLACES_READ:
-            query = "SELECT count(*) FROM occurrences WHERE row = ?"
-            (n_places,) = self._database.execute(query, (row,)).fetchone()
-        occurrences = tuple(Occurrence(*place) for _, *place in places)
-        return StoredPassage(passage_id, lang, context, text, occurrences, n_places, json.loads(places[0][0]))
-
-    def iter_texts(
-        self, rows: Sequence[int] | None = None, n_at_once: int = 4096
-    ) -> Iterator[tuple[list[int], list[tuple[str, str]]]]:
-        """Yield rows with the context and the text of each passage, some thousand at a time, in order.
-
-        Args:
-            rows: Which; those that are not there are passed over. None for all.
-            n_at_once: How many at a time.
-
-        Raises:
-            IndexDamagedError: When they cannot be read.
-        """
-        wanted = sorted(range(self.n_rows) if rows is None else rows)
-        for at in range(0, len(wanted), n_at_once):
-            part = wanted[at : at + n_at_once]
-            query = "SELECT row, context, text FROM passages WHERE row BETWEEN ? AND ? ORDER BY row"
-            asked = set(part)
-            with self._reading():
-                found = [one for one in self._database.execute(query, (part[0], part[-1])) if one[0] in asked]
-            yield [row for row, _, _ in found], [(str(context), str(text)) for _, context, text in found]
-
-    def iter_langs(self, first: int, n_rows: int) -> Iterator[tuple[int, str]]:
-        """Yield the passages of some rows, each with its language, in the order of their rows."""
-        query = "SELECT row, lang FROM passages WHERE row >= ? AND row < ? ORDER BY row"
-        with self._reading():
-            yield from self._database.execute(query, (first, first + n_rows))
-
-    def known_files(self) -> list[KnownFile]:
-        """Return the files that were read, in the order of their names; none in formats 1 and 2."""
-        if self.manifest.format_version < 3:
-            return []
-        with self._reading():
-            query = "SELECT source, doc_id, status, sha256 FROM files ORDER BY source"
-            return [KnownFile(*map(str, row)) for row in self._database.execute(query)]
-
-    def known_documents(self, source: str) -> dict[str, str]:
-        """Return the documents of a source: id to content hash (``index.documents.content_hash``)."""
-        with self._reading():
-            query = "SELECT doc_id, content FROM documents WHERE source = ?"
-            return {str(doc_id): str(content) for doc_id, content in self._database.execute(query, (source,))}
+        return self.documents.passages(rows)
 
     def document_langs(self) -> dict[str, str]:
         """Return the language of each document id: the one declared, or that of the document's first passage."""
-        query = (
-            "SELECT d.doc_id, coalesce(nullif(d.lang, ''), (SELECT p.lang FROM occurrences o "
-            "JOIN passages p ON p.row = o.row WHERE o.doc = d.doc ORDER BY o.start LIMIT 1)) FROM documents d"
-        )
-        with self._reading():
-            return {str(doc_id): str(lang) for doc_id, lang in self._database.execute(query)}
+        return self.documents.langs()
 
     def rejected(self, limit: int = -1) -> list[tuple[str, str]]:
         """Return what could not be read when the index was built: where, and why."""
-        with self._reading():
-            return list(self._database.execute("SELECT place, reason FROM rejected ORDER BY rowid LIMIT ?", (limit,)))
+        return self.documents.rejected(limit)
 
     def left_out(self, limit: int = -1) -> list[tuple[str, str, int, int, str, str]]:
         """Return the lines left out of all passages: source, document, offsets, kind, text."""
-        query = (
-            "SELECT d.source, d.doc_id, l.start, l.end, l.kind, l.text FROM left_out l "
-            "JOIN documents d ON d.doc = l.doc ORDER BY l.doc, l.start LIMIT ?"
-        )
-        with self._reading():
-            return list(self._database.execute(query, (limit,)))
-
-    def check_database(self) -> tuple[str, int, int]:
-        """Return what SQLite says of the database, how many passages it holds, and how many stand in a document."""
-        with self._reading():
-            (state,) = self._database.execute("PRAGMA integrity_check").fetchone()
-            (stored,) = self._database.execute("SELECT count(*) FROM passages").fetchone()
-            (placed,) = self._database.execute("SELECT count(DISTINCT row) FROM occurrences").fetchone()
-        return str(state), int(stored), int(placed)
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[None]:
-        if self._is_closed:
-            raise StoreError(f"{self.directory}: this index was closed. Open it again.")
-        try:
-            yield
-        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:  # a value of another type, or an unknown row
-            raise IndexDamagedError(
-                f"{self.folder / DATABASE}: cannot be read ({error}). Run `tongues verify`, then `tongues repair`."
-            ) from error
+        return self.documents.left_out(limit)
 
     def close(self) -> None:
         """Let go of the files."""
-        self._is_closed = True
-        self._database.close()
+        self.documents.close()
         self._langs = None
         self._reading_lock.close()
 
@@ -373,21 +237,6 @@ class Store:
         self.close()
 
 
-def _open_database(path: Path) -> sqlite3.Connection:
-    # Read-only and immutable: no lock, no journal, and nothing the file says can make SQLite write.
-    uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
-    database: sqlite3.Connection | None = None
-    try:
-        database = sqlite3.connect(uri, uri=True, check_same_thread=False)
-        database.execute("PRAGMA trusted_schema = OFF")
-        database.execute("SELECT row FROM passages LIMIT 1")
-    except sqlite3.Error as error:
-        if database:
-            database.close()
-        raise IndexDamagedError(f"{path}: cannot be read ({error}). Build the index again.") from error
-    return database
-
-
 def current_generation(directory: Path) -> Path:
     """Return the folder of the current generation.
 
@@ -396,7 +245,7 @@ def current_generation(directory: Path) -> Path:
         IndexDamagedError: When it names a generation that is not there.
     """
     try:
-        name = (directory / CURRENT).read_text("utf-8").strip()
+        name = read_small(directory / CURRENT, _LONGEST_NAME).decode().strip()
     except (FileNotFoundError, NotADirectoryError):
         what, remedy = "there is no such directory", f"Make one with: tongues build PATH... --out {directory}"
         if directory.exists():
@@ -405,11 +254,11 @@ def current_generation(directory: Path) -> Path:
     except OSError as error:
         reason = error.strerror or error
         raise StoreError(f"{directory / CURRENT}: cannot be read ({reason}). Check the path and its rights.") from error
-    except UnicodeDecodeError as error:
-        raise IndexDamagedError(f"{directory / CURRENT}: damaged ({error}). Build the index again.") from error
+    except ValueError as error:  # too long, or no text
+        raise IndexDamagedError(f"{directory / CURRENT}: damaged ({error}). {REPAIR}") from error
     folder = directory / GENERATIONS / name
     if not re.fullmatch(r"g\d+", name, re.ASCII) or not folder.is_dir():
-        raise IndexDamagedError(f"{directory / CURRENT}: names {name!r}, which is not there. Build the index again.")
+        raise IndexDamagedError(f"{directory / CURRENT}: names {name!r}, which is not there. {REPAIR}")
     return folder
 
 
@@ -429,7 +278,7 @@ def check_sizes(folder: Path, manifest: Manifest) -> None:
     for name, record in manifest.files.items():
         path = folder / name
         try:
-            size = path.stat().st_size
+            size = regular_size(path)
         except OSError as error:
             raise IndexDamagedError(f"{path}: missing. Build the index again.") from error
         if size != record.size:

@@ -146,9 +146,9 @@ def _check_format(store: Store) -> None:
 def _count(store: Store, changes: FileChanges) -> DocumentCounts:
     """Count what an update would do with documents."""
     settings = settings_of(store.manifest)
-    counts = DocumentCounts(gone=sum(len(store.known_documents(source)) for source in changes.gone))
+    counts = DocumentCounts(gone=sum(len(store.documents.known(source)) for source in changes.gone))
     for changed in changes.changed:
-        known = store.known_documents(changed.file.source)
+        known = store.documents.known(changed.file.source)
         done: set[str] = set()
         for item in read_file(changed.file, fields=settings.fields, encoding=settings.encoding):
             if isinstance(item, Document) and item.doc_id not in done:

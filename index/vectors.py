@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from index.errors import IndexDamagedError, ModelError
+from index.guarded import open_regular
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from typing import BinaryIO, Literal
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from index.records import Vectors
+
+_LONGEST_HEADER = 1_024
+"""The most bytes of an array file that are its header; what is written has 128."""
 
 
 def unit_rows(raw: NDArray[Any]) -> Vectors:
@@ -110,8 +117,13 @@ def open_vectors(path: Path, n_rows: int, dim: int) -> Vectors:
     return rows
 
 
-def open_array(path: Path, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+def open_array(path: Path, shape: tuple[int, ...] | None, dtype: str) -> NDArray[Any]:
     """Map a ``.npy`` file into memory.
+
+    Args:
+        path: The file.
+        shape: What it must have, or None for what its header tells.
+        dtype: NumPy's name of the type of its numbers.
 
     Raises:
         IndexDamagedError: When it is no array of this shape and type.
@@ -119,18 +131,43 @@ def open_array(path: Path, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
     import numpy as np
 
     try:
-        if shape[0]:
-            array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
-        else:  # nothing cannot be mapped
-            with path.open("rb") as file:
-                array = np.lib.format.read_array(file)
+        found, is_fortran, found_dtype, offset, size = _read_header(path)
     except Exception as error:  # a damaged header makes NumPy raise whatever parsing it ended in
-        raise IndexDamagedError(f"{path}: cannot be read ({error}). Build the index again.") from error
-    if array.shape != shape or array.dtype != np.dtype(dtype):
+        raise IndexDamagedError(f"{path}: cannot be read ({str(error)[:200]}). Build the index again.") from error
+    shape = shape or found
+    if not shape:
+        raise IndexDamagedError(f"{path}: holds a single value. Build the index again.")
+    if found != shape or found_dtype != np.dtype(dtype):
         raise IndexDamagedError(
-            f"{path}: holds {array.shape} values of {array.dtype}, not {shape} of {dtype}. Build the index again."
+            f"{path}: holds {str(found)[:40]} values of {str(found_dtype)[:40]}, not {shape} of {dtype}. Build the "
+            "index again."
         )
-    return array
+    n_bytes = math.prod(shape) * found_dtype.itemsize
+    if min(shape, default=0) < 0 or size != offset + n_bytes:
+        raise IndexDamagedError(f"{path}: {size:,} bytes where {offset + n_bytes:,} belong. Build the index again.")
+    order: Literal["C", "F"] = "F" if is_fortran else "C"
+    if not n_bytes:  # nothing cannot be mapped
+        return np.empty(shape, found_dtype, order)
+    try:
+        return np.memmap(path, found_dtype, "r", offset, shape, order)
+    except (OSError, ValueError, OverflowError) as error:
+        raise IndexDamagedError(f"{path}: cannot be mapped ({error}). Build the index again.") from error
+
+
+def _read_header(path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any], int, int]:
+    """Return the shape, the order and the type of an array file, where its numbers start, and the file's size.
+
+    NumPy would read all of a header of any length before it looked at it, and what it parses is a literal of Python.
+    """
+    import numpy as np
+
+    with open_regular(path) as file:
+        start = io.BytesIO(file.read(_LONGEST_HEADER))
+        size = file.seek(0, io.SEEK_END)
+    if np.lib.format.read_magic(start) != (1, 0):
+        raise ValueError("its header is of another version than was written")
+    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(start)
+    return shape, is_fortran, dtype, start.tell(), size
 
 
 def check_vectors(rows: Any, dim: int) -> Vectors:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from index.errors import REPAIR, IndexDamagedError
+from index.guarded import regular_size
 from index.layout import DATABASE
 from index.manifest import FileRecord, Manifest, read_manifest, record_file
 from index.store import Store, current_generation, expected_files
@@ -40,8 +41,9 @@ def damaged_files(folder: Path, manifest: Manifest) -> dict[str, str]:
 def _problem(path: Path, record: FileRecord | None) -> str:
     """Say in what a file differs from its record, or ""."""
     try:
-        if record and path.stat().st_size != record.size:
-            return f"damaged ({path.stat().st_size:,} bytes where {record.size:,} were written)"
+        size = regular_size(path)
+        if record and size != record.size:
+            return f"damaged ({size:,} bytes where {record.size:,} were written)"
         same = record_file(path) == record
     except FileNotFoundError:
         return "missing"
@@ -57,9 +59,7 @@ def check_counts(store: Store) -> None:
         IndexDamagedError: Naming the first file that does not.
     """
     n, path = store.n_passages, store.folder / DATABASE
-    state, stored, placed = store.check_database()
-    if state != "ok":
-        raise IndexDamagedError(f"{path}: {state}. {REPAIR}")
+    stored, placed = store.documents.check()
     if (stored, placed) != (n, n):
         raise IndexDamagedError(
             f"{path}: {stored} passages, {placed} of them in a document, where the manifest has {n}. {REPAIR}"

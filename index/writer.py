@@ -6,13 +6,13 @@ import contextlib
 import dataclasses
 import hashlib
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from index.balance import STRENGTH, fitted_from
+from index.database import DatabaseError
 from index.derived import fit, save_array, write_vector_index
 from index.documents import ChunkedDocument, DocumentWriter
 from index.encoder import Fingerprint
@@ -331,7 +331,7 @@ def writing(directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise write_error(error, directory) from error
-    except sqlite3.Error as error:
+    except DatabaseError as error:
         full = "full" in str(error)
         remedy = "Free some space, or write somewhere else" if full else "Check the disk"
         raise StoreError(f"{directory}: cannot be written ({error}). {remedy}, and run it again.") from error

@@ -52,7 +52,7 @@ HOMES = {
     # One makes vectors of texts, the other scores pairs of them: no line of the one would serve the other.
     "sentence_transformers": {"index/torch_encoder.py", "search/rerank.py"},
     "sentencex": {"index/sentences.py"},
-    "sqlite3": {"index/store.py", "index/writer.py"},
+    "sqlite3": {"index/database.py"},
     "tokenizers": {
         "index/offline_model.py",
         "index/openvino_encoder.py",

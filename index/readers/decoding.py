@@ -20,6 +20,7 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 
 _PIECE_BYTES = 1024 * 1024
 _LEAD_BYTES = 1024
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _HIGH_BYTE = re.compile(rb"[\x80-\xff]")
 
 
@@ -65,6 +66,10 @@ def read_text(path: Path, encoding: str = "") -> str:
         raise InputError(_undecodable(how, error, len(how.mark))) from error
     if "\0" in text and not how.is_wide:
         raise InputError(f"is binary, not text (a NUL byte after {text.index(chr(0)):,} characters); leave it out.")
+    if half := _SURROGATE.search(text):  # UTF-7 and escapes of Python can hold one
+        raise InputError(
+            f"holds half of a surrogate pair after {half.start():,} characters, which is no character; mend its text."
+        )
     return text
 
 

@@ -14,7 +14,8 @@ _TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
 _ISO_639_2 = {"tel": "te", "fas": "fa", "per": "fa", "lit": "lt", "urd": "ur", "eng": "en"}
 """Longer codes of the languages measured, which BCP 47 writes with two letters."""
 _MAX_NAMES = 12
-"""How many field names a message lists."""
+_MAX_SHOWN = 60
+"""How many field names a message lists, and how much of a name or an id it shows."""
 
 
 class FieldedFile:
@@ -85,19 +86,19 @@ class FieldedFile:
         r"""Name the first field with half of a surrogate pair (``"\ud800"``), which no file can hold, or ""."""
         for name, value in record.items():
             if _holds_surrogate([name, value]):
-                shown = name.encode("utf-8", "backslashreplace").decode("utf-8")
-                return f"field {shown!r} holds half of a surrogate pair, which is no character; mend the escape."
+                return f"field {_shown(name)!r} holds half of a surrogate pair, which is no character; mend the escape."
         return ""
 
     def _repeats(self, doc_id: str, text: str, line: int) -> str:
         """Say which earlier record had this id, or remember it and return ""."""
+        shown = _shown(doc_id)
         digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
         first_line, first_digest = self._seen.setdefault(doc_id, (line, digest))
         if first_line == line:
             return ""
         if first_digest == digest:
-            return f"repeats line {first_line}: the same id {doc_id!r} and the same text; remove one."
-        return f"id {doc_id!r} is already that of line {first_line}, with another text; give one of them another id."
+            return f"repeats line {first_line}: the same id {shown!r} and the same text; remove one."
+        return f"id {shown!r} is already that of line {first_line}, with another text; give one of them another id."
 
 
 def language_tag(declared: str) -> str:
@@ -116,9 +117,16 @@ def language_tag(declared: str) -> str:
 
 def missing_text(name: str, found: list[str]) -> str:
     """Say that there is no text field, and which fields there are."""
-    shown = ", ".join(found[:_MAX_NAMES]) + (f" and {len(found) - _MAX_NAMES} more" if len(found) > _MAX_NAMES else "")
-    shown = shown.encode("utf-8", "backslashreplace").decode("utf-8")
+    shown = ", ".join(map(_shown, found[:_MAX_NAMES])) + (
+        f" and {len(found) - _MAX_NAMES} more" if len(found) > _MAX_NAMES else ""
+    )
     return f"field {name!r} is missing (found: {shown or 'none'}); name another with --text-field."
+
+
+def _shown(name: str) -> str:
+    """Return a name as a message may hold it: valid Unicode, and not as long as a file."""
+    shown = name.encode("utf-8", "backslashreplace").decode("utf-8")
+    return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}…"
 
 
 def _holds_surrogate(value: object) -> bool:

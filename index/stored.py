@@ -1,0 +1,192 @@
+"""The documents and passages of a generation as they are stored: what is asked of its database."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from index.database import Database
+from index.documents import KnownFile
+from index.errors import StoreError
+from index.guarded import parse_json
+from index.records import model_text
+
+_PLACES_READ = 21
+"""How many places of a passage are read, the first and 20 more: a line all pages share may stand in thousands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """Where a passage stands: a document and the offsets of its characters in the document's text."""
+
+    source: str
+    doc_id: str
+    title: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage as stored.
+
+    Attributes:
+        passage_id: Identifies it.
+        lang: Its BCP 47 language.
+        context: What the model read before the text, or "".
+        text: The document's own text.
+        occurrences: The first 21 places it stands in, in the order they were read.
+        n_places: How many there are.
+        metadata: Further fields of the document of the first.
+    """
+
+    passage_id: str
+    lang: str
+    context: str
+    text: str
+    occurrences: tuple[Occurrence, ...]
+    n_places: int
+    metadata: Mapping[str, Any]
+
+    @property
+    def model_text(self) -> str:
+        """What was read for it, by the model and by the index of words."""
+        return model_text(self.context, self.text)
+
+
+class StoredDocuments:
+    """The database of a generation, opened for reading.
+
+    Whatever cannot be read, or holds what cannot be, is an ``IndexDamagedError``.
+    """
+
+    def __init__(self, path: Path, format_version: int) -> None:
+        """Open a database of a generation of some format."""
+        self._path = path
+        self._format = format_version
+        self._database = Database(path, format_version)
+        self._is_closed = False
+
+    def passages(self, rows: Sequence[int]) -> list[StoredPassage]:
+        """Return the passages of rows, in the order given."""
+        with self._reading():
+            return [self._read_row(row) for row in rows]
+
+    def _read_row(self, row: int) -> StoredPassage:
+        query = "SELECT passage_id, lang, context, text FROM passages WHERE row = ?"
+        found = self._database.row(query, (str, str, str, str), (row,))
+        if found is None:
+            raise ValueError(f"row {row} is missing")
+        passage_id, lang, context, text = found
+        # Not a JOIN that SQLite may turn round: statistics of its own, which it would go by, are in the file too.
+        query = (
+            "SELECT d.source, d.doc_id, d.title, o.start, o.end, o.doc FROM occurrences o "
+            "CROSS JOIN documents d ON d.doc = o.doc WHERE o.row = ? ORDER BY o.doc, o.start LIMIT ?"
+        )
+        places = list(self._database.rows(query, (str, str, str, int, int, int), (row, _PLACES_READ)))
+        if not places:
+            raise ValueError(f"row {row} stands in no document")
+        if any(not 0 <= start <= end for *_, start, end, _ in places):
+            raise ValueError(f"row {row} stands where nothing can stand")
+        n_places = len(places)
+        if n_places == _PLACES_READ:
+            query = "SELECT count(*) FROM occurrences WHERE row = ?"
+            n_places = self._database.only(query, int, (row,))
+        metadata = parse_json(self._database.only("SELECT metadata FROM documents WHERE doc = ?", str, places[0][5:]))
+        if not isinstance(metadata, dict):
+            raise ValueError(f"row {row} has metadata that is no object")
+        occurrences = tuple(Occurrence(*place) for *place, _ in places)
+        return StoredPassage(passage_id, lang, context, text, occurrences, n_places, metadata)
+
+    def iter_texts(
+        self, first: int, n_rows: int, n_at_once: int = 1024
+    ) -> Iterator[tuple[list[int], list[tuple[str, str]]]]:
+        """Yield rows with the context and the text of each passage, some at a time, in the order of their rows.
+
+        Args:
+            first: The first row.
+            n_rows: How many; those that are not there are passed over.
+            n_at_once: How many at a time.
+        """
+        query = "SELECT row, context, text FROM passages WHERE row >= ? AND row < ? ORDER BY row"
+        for at in range(first, first + n_rows, n_at_once):
+            after = min(at + n_at_once, first + n_rows)
+            with self._reading():
+                found = list(self._database.rows(query, (int, str, str), (at, after)))
+            yield [row for row, _, _ in found], [(context, text) for _, context, text in found]
+
+    def texts(self, rows: Sequence[int]) -> dict[int, tuple[str, str]]:
+        """Return the context and the text of the passages of rows; those that are not there are left out."""
+        query = "SELECT context, text FROM passages WHERE row = ?"
+        with self._reading():
+            found = {row: self._database.row(query, (str, str), (row,)) for row in rows}
+        return {row: (one[0], one[1]) for row, one in found.items() if one}
+
+    def iter_langs(self, first: int, n_rows: int) -> Iterator[tuple[int, str]]:
+        """Yield the passages of some rows, each with its language, in the order of their rows."""
+        query = "SELECT row, lang FROM passages WHERE row >= ? AND row < ? ORDER BY row"
+        with self._reading():
+            for row, lang in self._database.rows(query, (int, str), (first, first + n_rows)):
+                yield row, lang
+
+    def files(self) -> list[KnownFile]:
+        """Return the files that were read, in the order of their names; none in formats 1 and 2."""
+        if self._format < 3:
+            return []
+        query = "SELECT source, doc_id, status, sha256 FROM files ORDER BY source"
+        with self._reading():
+            return [KnownFile(*row) for row in self._database.rows(query, (str, str, str, str))]
+
+    def known(self, source: str) -> dict[str, str]:
+        """Return the documents of a source: id to content hash (``index.documents.content_hash``)."""
+        query = "SELECT doc_id, content FROM documents WHERE source = ?"
+        with self._reading():
+            return dict(self._database.rows(query, (str, str), (source,)))
+
+    def langs(self) -> dict[str, str]:
+        """Return the language of each document id: the one declared, or that of the document's first passage."""
+        query = (
+            "SELECT d.doc_id, coalesce(nullif(d.lang, ''), (SELECT p.lang FROM occurrences o "
+            "JOIN passages p ON p.row = o.row WHERE o.doc = d.doc ORDER BY o.start LIMIT 1)) FROM documents d"
+        )
+        with self._reading():
+            return dict(self._database.rows(query, (str, str)))
+
+    def rejected(self, limit: int = -1) -> list[tuple[str, str]]:
+        """Return what could not be read when the index was built: where, and why."""
+        query = "SELECT place, reason FROM rejected ORDER BY rowid LIMIT ?"
+        with self._reading():
+            return [(where, why) for where, why in self._database.rows(query, (str, str), (limit,))]
+
+    def left_out(self, limit: int = -1) -> list[tuple[str, str, int, int, str, str]]:
+        """Return the lines left out of all passages: source, document, offsets, kind, text."""
+        query = (
+            "SELECT d.source, d.doc_id, l.start, l.end, l.kind, l.text FROM left_out l "
+            "CROSS JOIN documents d ON d.doc = l.doc ORDER BY l.rowid LIMIT ?"  # as written: sorting needs memory
+        )
+        with self._reading():
+            rows = self._database.rows(query, (str, str, int, int, str, str), (limit,))
+            return [(source, doc, start, end, kind, text) for source, doc, start, end, kind, text in rows]
+
+    def check(self) -> tuple[int, int]:
+        """Check the whole database; returns how many passages it holds, and how many stand in a document."""
+        with self._reading():
+            self._database.check()
+            stored = self._database.only("SELECT count(*) FROM passages", int)
+            placed = self._database.only("SELECT count(DISTINCT row) FROM occurrences", int)
+        return stored, placed
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        if self._is_closed:
+            raise StoreError(f"{self._path}: this index was closed. Open it again.")
+        with self._database.reading():
+            yield
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._is_closed = True
+        self._database.close()
