@@ -170,11 +170,8 @@ class _Mending:
                 (folder / name).parent.mkdir(exist_ok=True)
                 if name not in self._damaged:
                     link(self._before.folder / name, folder / name)
-            alive = sorted(
-                row for rows, _ in self._before.documents.iter_texts(0, self._manifest.n_rows) for row in rows
-            )
             if DEAD in self._damaged:
-                self._write_dead(folder, alive)
+                self._write_dead(folder)
             segments, base = [], 0
             for segment in self._manifest.segments:
                 segments.append(self._mend_segment(folder, segment, base))
@@ -193,10 +190,12 @@ class _Mending:
             )
             write_manifest(folder, manifest, self._before)
 
-    def _write_dead(self, folder: Path, alive: list[int]) -> None:
+    def _write_dead(self, folder: Path) -> None:
         import numpy as np
 
-        dead = np.setdiff1d(np.arange(self._manifest.n_rows), np.array(alive, np.int64))
+        n_rows = self._manifest.n_rows
+        alive = [row for row, _ in self._before.documents.iter_langs(0, n_rows)]
+        dead = np.setdiff1d(np.arange(n_rows), np.array(alive, np.int64))
         if len(dead) != self._manifest.dead:
             raise IndexDamagedError(f"{self._before.folder / DATABASE}: passages are missing. Build the index again.")
         save_array(folder / DEAD, dead)

@@ -125,12 +125,11 @@ class StoredDocuments:
             found = {row: self._database.row(query, (str, str), (row,)) for row in rows}
         return {row: (one[0], one[1]) for row, one in found.items() if one}
 
-    def iter_langs(self, first: int, n_rows: int) -> Iterator[tuple[int, str]]:
+    def iter_langs(self, first: int, n_rows: int) -> Iterator[tuple[Any, ...]]:
         """Yield the passages of some rows, each with its language, in the order of their rows."""
         query = "SELECT row, lang FROM passages WHERE row >= ? AND row < ? ORDER BY row"
         with self._reading():
-            for row, lang in self._database.rows(query, (int, str), (first, first + n_rows)):
-                yield row, lang
+            yield from self._database.rows(query, (int, str), (first, first + n_rows))
 
     def files(self) -> list[KnownFile]:
         """Return the files that were read, in the order of their names; none in formats 1 and 2."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from index.store import Occurrence, StoredPassage
+    from index.stored import Occurrence, StoredPassage
     from search.scoring import Ranked
 
 
