@@ -45,7 +45,7 @@ def sources_of(store: Store, paths: Sequence[str | os.PathLike[str]] | str | os.
     manifest = store.manifest
     here = Path.cwd()
     root = Path(manifest.root) if manifest.root and Path(manifest.root).is_dir() else here
-    known = {_absolute(root, file.source): file for file in store.documents.files()}
+    known = {file.source: file for file in store.documents.files()}
     scope = _expanded(source_names(paths), here)
     names = list(manifest.sources)
     if not names and not scope:
@@ -55,17 +55,17 @@ def sources_of(store: Store, paths: Sequence[str | os.PathLike[str]] | str | os.
         )
     there = [name for name in names if _is_there(name, root, known, scope)]
     found = _find(there, root, store.directory)
-    new = _uncovered(scope, [_absolute(root, name) for name in names], {*known, *_places(found, root)})
-    if new:
-        names += [_name(path, root) for path in new]
-        found = _find([*there, *names[-len(new) :]], root, store.directory)
     if scope:
+        known_at = {_absolute(root, source): file for source, file in known.items()}
+        new = _uncovered(scope, [_absolute(root, name) for name in names], {*known_at, *_places(found, root)})
+        names = [name for name in names if name in there or _absolute(root, name) not in scope]
+        if new:
+            added = [_name(path, root) for path in new]
+            names += added
+            found = _find([*there, *added], root, store.directory)
         found = [one for one, at in zip(found, _places(found, root), strict=True) if _is_in(at, scope)]
-        known = {at: file for at, file in known.items() if _is_in(at, scope)}
-    names = [
-        name for name in names if name in there or _absolute(root, name) not in scope or _absolute(root, name) in new
-    ]
-    return Sources(names, str(root), compare(found, {file.source: file for file in known.values()}))
+        known = {file.source: file for at, file in known_at.items() if _is_in(at, scope)}
+    return Sources(names, str(root), compare(found, known))
 
 
 def _find(names: Sequence[str], root: Path, outside: Path) -> list[SourceFile | Rejected]:
@@ -115,7 +115,7 @@ def _is_there(name: str, root: Path, known: Collection[str], scope: Sequence[str
         base = Path(*itertools.takewhile(lambda part: not has_magic(part), Path(path).parts))
         if base.is_dir():
             return any(True for _ in glob_files(path))
-    was_file = path in known and base.parent.is_dir()
+    was_file = Path(name).as_posix() in known and base.parent.is_dir()
     if was_file or path in scope:
         return False
     raise InputError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -23,8 +23,8 @@ class SourceFile:
     source: str
     doc_id: str
     size: int
-    status: str = ""
-    changed_at: float = 0.0
+    status: str = field(default="", compare=False)
+    changed_at: float = field(default=0.0, compare=False)
 
     def at(self, line: int) -> str:
         """Name a line of the file, counted from 1, the way messages do (``docs.jsonl:41``)."""

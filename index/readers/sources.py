@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -37,20 +38,40 @@ def find_files(
     """
     # A list, not a generator: a misspelt last argument should not cost the reading of the first ones.
     found = [_find(argument, root) for argument in paths]
-    seen: set[Path] = set()
-    own = outside.resolve() if outside else None
+    seen: set[str] = set()
+    real = _RealPaths()
+    own = os.path.join(outside.resolve(), "") if outside else ""  # noqa: PTH118 text, as all paths here
     for argument, items in zip(paths, found, strict=True):
-        base = None if root is None or Path(argument).is_absolute() else root
+        base = "" if root is None or Path(argument).is_absolute() else os.path.join(root, "")  # noqa: PTH118
         for item in items:
             if isinstance(item, Rejected):
-                yield _printable(replace(item, where=_named(Path(item.where), base)))
-            elif own is None or own not in item.path.absolute().parents:
-                yield from _admit(item, seen, base)
+                yield _printable(replace(item, where=_named(item.where, base)))
+                continue
+            at = real.of(item)
+            if at not in seen and not (own and at.startswith(own)):
+                yield from _admit(item, base)
+            seen.add(at)
 
 
-def _named(path: Path, base: Path | None) -> str:
+def _named(path: str, base: str) -> str:
     """Return a path as the user would name it."""
-    return (path.relative_to(base) if base else path).as_posix()
+    return path.removeprefix(base).replace(os.sep, "/")
+
+
+class _RealPaths:
+    """Finds out where files really are; of a folder this is asked once, of all its files."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def of(self, found: Found) -> str:
+        """Return the path without any symbolic link."""
+        if found.is_link:
+            return os.path.realpath(found.path)
+        folder, name = os.path.split(found.path)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.join(os.path.realpath(folder), "")  # noqa: PTH118
+        return self._folders[folder] + name
 
 
 def _find(argument: str, root: Path | None) -> Iterable[Found | Rejected]:
@@ -71,7 +92,7 @@ def _find(argument: str, root: Path | None) -> Iterable[Found | Rejected]:
         raise InputError(f"{argument!r} {reason}; check the spelling and the folder you are in.") from error
     if stat.S_ISDIR(mode):
         return walk_folder(path)
-    return [Found(path, path.name, is_named=True)]
+    return [Found(str(path), path.name, is_named=True, is_link=path.is_symlink())]
 
 
 def _match(pattern: str, below_root: str) -> list[Found | Rejected]:
@@ -89,22 +110,18 @@ def _match(pattern: str, below_root: str) -> list[Found | Rejected]:
     return found
 
 
-def _admit(found: Found, seen: set[Path], base: Path | None) -> Iterator[SourceFile | Rejected]:
-    """Yield a found file once, or why it cannot be read; adds to ``seen``."""
+def _admit(found: Found, base: str) -> Iterator[SourceFile | Rejected]:
+    """Yield a found file, or why it cannot be read."""
     source = _named(found.path, base)
     try:
-        status = found.path.stat()
-        real = found.path.resolve()
+        status = os.stat(found.path)  # noqa: PTH116 a path object for each of very many files takes longer than this
     except FileNotFoundError:
         yield _printable(Rejected(source, "is a link to nothing, or was removed; remove the link or mend it."))
         return
     except OSError as error:
         yield _printable(Rejected(source, f"cannot be looked at ({_reason(error)}); check that it may be read."))
         return
-    if real in seen:
-        return
-    seen.add(real)
-    suffix = found.path.suffix
+    suffix = os.path.splitext(found.path)[1]  # noqa: PTH122
     if not stat.S_ISREG(status.st_mode):
         yield _printable(
             Rejected(source, "is not a regular file (a pipe, socket or device); name files that hold text.")
@@ -112,15 +129,16 @@ def _admit(found: Found, seen: set[Path], base: Path | None) -> Iterator[SourceF
     elif not _is_unicode(source):
         yield _printable(Rejected(source, "the file's name is not valid Unicode; rename it."))
     elif not is_supported(suffix):
-        yield Rejected(source, unsupported_reason(suffix), passed_over=not found.is_named)
+        reason = unsupported_reason(Path(found.path).suffix)
+        yield Rejected(source, reason, passed_over=not found.is_named)
     else:
         described = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
-        yield SourceFile(found.path, source, found.doc_id, status.st_size, described, status.st_ctime)
+        yield SourceFile(Path(found.path), source, found.doc_id, status.st_size, described, status.st_ctime)
 
 
 def _is_unicode(name: str) -> bool:
     """Tell whether a name can be written as UTF-8: names of undecodable bytes hold lone surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _printable(rejected: Rejected) -> Rejected:

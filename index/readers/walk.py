@@ -19,14 +19,16 @@ class Found:
     """Something that is not a folder: a file, most likely.
 
     Attributes:
-        path: Where it is, beginning as the user's argument does.
+        path: Where it is, beginning as the user's argument does; a text, since there may be very many.
         doc_id: The path below the folder it was found under, with "/" between folders.
         is_named: Whether the user named this very file.
+        is_link: Whether it is a symbolic link.
     """
 
-    path: Path
+    path: str
     doc_id: str
     is_named: bool = False
+    is_link: bool = False
 
 
 def has_magic(argument: str) -> bool:
@@ -45,18 +47,19 @@ def walk_folder(folder: Path) -> Iterator[Found | Rejected]:
     except OSError as error:
         yield _unlistable(folder, error)
         return
+    n_above = 0 if folder == Path() else len(os.path.join(folder, ""))  # noqa: PTH118 text
     while pending:
         entry = pending.pop()
-        path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
             try:
-                pending.extend(reversed(_entries(path)))
+                pending.extend(reversed(_entries(Path(entry.path))))
             except OSError as error:
-                yield _unlistable(path, error)
+                yield _unlistable(Path(entry.path), error)
         elif _is_linked_folder(entry):
-            yield _linked(path)
+            yield _linked(Path(entry.path))
         else:
-            yield Found(path, path.relative_to(folder).as_posix())
+            path = entry.path if n_above else entry.path.removeprefix(os.path.join(os.curdir, ""))  # noqa: PTH118
+            yield Found(path, path[n_above:].replace(os.sep, "/"), is_link=entry.is_symlink())
 
 
 def glob_files(pattern: str) -> list[Found | Rejected]:
@@ -83,7 +86,7 @@ def glob_files(pattern: str) -> list[Found | Rejected]:
             elif rest:
                 pending.append((path, rest))
             else:
-                found[path] = Found(path, path.relative_to(base).as_posix())
+                found[path] = Found(str(path), path.relative_to(base).as_posix(), is_link=path.is_symlink())
     return [found[path] for path in sorted(found, key=lambda path: path.parts)]
 
 
