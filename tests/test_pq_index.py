@@ -221,7 +221,7 @@ def test_damaged_files_are_told_or_still_score_exactly(tmp_path: Path) -> None:
     for at in range(len(whole)):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :])
         if at in frame:  # nothing of it is believed: FAISS would end the process
-            with pytest.raises(IndexDamagedError, match=r"index\.faiss: not a quantized index of 700 vectors of 6"):
+            with pytest.raises(IndexDamagedError, match=r"index\.faiss: not an index of kind pq of 700 vectors of 6"):
                 PqIndex.open(path, vectors)
         elif at % 25 == 0:
             ((rows, scores),) = PqIndex.open(path, vectors).search(vectors[:1], 5)
