@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from index.records import LangCodes, Vectors
+    from index.vector_index import VectorRows
 
 STRENGTH = 0.7
 """The part of the offsets taken out of the vectors that are searched.
@@ -37,7 +38,7 @@ _NOTHING = 1e-6
 """A length below which nothing is left of a vector."""
 
 
-def language_means(vectors: Vectors, codes: LangCodes, n_langs: int) -> NDArray[np.float64]:
+def language_means(vectors: VectorRows, codes: LangCodes, n_langs: int) -> NDArray[np.float64]:
     """Return the mean vector of each language's passages, shape (n_langs, dim); each must have one."""
     import numpy as np
 
@@ -108,7 +109,7 @@ def primary(lang: str) -> str:
 class BalancedVectors:
     """Unit vectors with a part of their languages' offsets taken out, computed when they are asked for."""
 
-    def __init__(self, vectors: Vectors, codes: LangCodes, offsets: Vectors, strength: float) -> None:
+    def __init__(self, vectors: VectorRows, codes: LangCodes, offsets: Vectors, strength: float) -> None:
         """Look at vectors in another way.
 
         Args:
@@ -119,7 +120,8 @@ class BalancedVectors:
         """
         import numpy as np
 
-        self._vectors = np.asarray(vectors)  # NumPy's own class for mapped files takes rows more slowly
+        # NumPy's own class for mapped files takes rows more slowly.
+        self._vectors = np.asarray(vectors) if isinstance(vectors, np.ndarray) else vectors
         self._codes = np.minimum(codes, len(offsets) - 1)  # a damaged file may hold any number
         self._taken = (strength * offsets).astype(np.float32)
         self.shape = vectors.shape

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from index.errors import IndexDamagedError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -63,6 +64,22 @@ class Frame:
         self.expect("iifQQ", 0, 0, 0.0, dim, dim)
         self.vector("<f4", 2 * dim)
 
+    def list_sizes(self, n: int) -> NDArray[np.uint64]:
+        """Return the sizes of ``n`` lists, which FAISS writes in pairs with their places where most are empty."""
+        import numpy as np
+
+        form = self._take(4).tobytes()
+        if form == b"full":
+            sizes: NDArray[np.uint64] = self.vector("<u8", n)
+            return sizes
+        if form != b"sprs":
+            raise ValueError("sizes of lists in an unknown form")
+        n_pairs, odd = divmod(self.number("Q"), 2)
+        pairs = self.array("<u8", 2 * n_pairs).reshape(-1, 2)
+        if odd or n_pairs > n or (pairs[:, 0] >= n).any() or len(np.unique(pairs[:, 0])) != n_pairs:
+            raise ValueError("sizes of lists that do not exist")
+        return pairs[:, 1]
+
     def end(self) -> None:
         """Check that nothing follows."""
         if self._at != len(self._bytes):
@@ -90,5 +107,6 @@ def checking(path: Path, kind: str, n_rows: int, dim: int) -> Iterator[Frame]:
         raise IndexDamagedError(f"{path}: cannot be read ({error}). Build the index again.") from error
     except ValueError as error:
         raise IndexDamagedError(
-            f"{path}: not an index of kind {kind} of {n_rows} vectors of {dim} numbers ({error}). Build the index again."
+            f"{path}: not an index of kind {kind} of {n_rows} vectors of {dim} numbers ({error}). Build the index "
+            "again."
         ) from error

@@ -81,6 +81,10 @@ class ScoredIndex(ABC):
         """Return how many rows to propose to have ``n`` of those that are a share of all."""
         return n
 
+    def _fewest(self) -> int:
+        """Return how many rows a filter must leave of those proposed, so that these are trusted to hold the best."""
+        return 0
+
     def save(self, path: Path) -> None:
         """Write the index to a file, without the vectors.
 
@@ -104,8 +108,7 @@ class ScoredIndex(ABC):
         pending = list(range(len(queries)))
         share, wider = available / self.n_rows, 1
         n = self._n_candidates(k, share)
-        # Until scoring all that are allowed costs less.
-        while pending and n * min(len(pending), _MANY) <= available and not self._are_few(available, among):
+        while pending and self._pays(Ask(n, among, share, wider), len(pending), available):
             at_once = max(1, _AT_ONCE // n)
             for at in range(0, len(pending), at_once):
                 found |= self._by_codes(queries, pending[at : at + at_once], k, Ask(n, among, share, wider))
@@ -123,20 +126,29 @@ class ScoredIndex(ABC):
         n = min(n, available)
         share = available / max(1, self.n_rows)
         n_codes = self._asked(self._CODES_PER_CANDIDATE * n, share) if n > 0 else 0
-        if n <= 0 or n_codes > available or self._are_few(available, among):
+        ask = Ask(n_codes, among, share)
+        if n <= 0 or not self._pays(ask, 1, available):
             return [rows for rows, _ in self.search(queries, n, among)]
         found: list[Rows] = []
         at_once = max(1, _AT_ONCE // n_codes)
         for at in range(0, len(queries), at_once):
-            for rows in self._propose(queries[at : at + at_once], Ask(n_codes, among, share))[1]:
+            for rows in self._propose(queries[at : at + at_once], ask)[1]:
                 found.append(rows[rows >= 0] if among is None else rows[(rows >= 0) & among[rows]])
-        few = [i for i, rows in enumerate(found) if len(rows) < n]
+        least = n if among is None else max(n, self._fewest())
+        few = [i for i, rows in enumerate(found) if len(rows) < least]
         for i, (rows, _) in zip(few, self.search(queries[few], n, among) if few else [], strict=True):
             found[i] = rows
         return found
 
-    def _are_few(self, available: int, among: NDArray[np.bool_] | None) -> bool:
-        return among is not None and available < self._FEW_ALLOWED
+    def _pays(self, ask: Ask, n_queries: int, available: int) -> bool:
+        """Return whether to look at codes, or else score all rows that are allowed by their vectors."""
+        if ask.among is not None and available < self._FEW_ALLOWED:
+            return False
+        return self._cost(ask) * min(n_queries, _MANY) <= available
+
+    def _cost(self, ask: Ask) -> int:
+        """Return how many rows could be scored by their vectors while codes are looked at for one query."""
+        return ask.n
 
     def _n_candidates(self, k: int, share: float) -> int:
         """Return how many candidates hold ``k`` hits: in steps, so that one hit more is seldom found among other ones.
@@ -148,14 +160,16 @@ class ScoredIndex(ABC):
         n = self._asked(max(self._CANDIDATES, self._CANDIDATES // 16 * k), share)
         return int(2 ** (n - 1).bit_length())
 
-    def _by_codes(
-        self, queries: Vectors, asked: Sequence[int], k: int, ask: Ask
-    ) -> dict[int, tuple[Rows, Scores]]:
+    def _by_codes(self, queries: Vectors, asked: Sequence[int], k: int, ask: Ask) -> dict[int, tuple[Rows, Scores]]:
         """Return the best of the candidates for those queries asked where that is sure to be the best of all."""
+        import numpy as np
+
         found = {}
         guesses, candidates = self._propose(queries[asked], ask)
         for i, guessed, rows in zip(asked, guesses, candidates, strict=True):
             keep = rows >= 0 if ask.among is None else (rows >= 0) & ask.among[rows]
+            if ask.among is not None and np.count_nonzero(keep) < self._fewest():
+                continue
             pair = self._best_candidates(queries[i], rows[keep], guessed[keep], float(guessed[-1]), k)
             if pair is not None:
                 found[i] = pair
@@ -221,5 +235,3 @@ def _products(vectors: Vectors, query: Vectors) -> Scores:
 
     products: Scores = np.einsum("ij,j->i", vectors, query)
     return products
-
-

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from index.errors import IndexDamagedError
-from index.vectors import ArrayFile, check_vectors, open_array
+from index.vectors import ArrayFile, check_vectors, open_array, to_int8
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,6 @@ SENTENCES = "sentences.npy"
 SPANS = "sentence-spans.npy"
 STARTS = "sentence-starts.npy"
 SENTENCE_FILES = (SENTENCES, SPANS, STARTS)
-_LARGEST = 127
 
 
 class SentenceWriter:
@@ -62,17 +61,6 @@ class SentenceWriter:
         """Write the final numbers of rows and close the files."""
         for file in (self._vectors, self._spans, self._starts):
             file.close()
-
-
-def to_int8(vectors: Vectors) -> NDArray[np.int8]:
-    """Return vectors with their largest number at 127; their lengths are lost, and those of unit vectors known."""
-    import numpy as np
-
-    if not len(vectors):
-        return np.empty(vectors.shape, np.int8)
-    largest = np.abs(vectors).max(axis=1, keepdims=True)
-    rows: NDArray[np.int8] = np.rint(vectors * (_LARGEST / largest)).astype(np.int8)
-    return rows
 
 
 @dataclass(frozen=True, slots=True)
