@@ -76,6 +76,34 @@ class Precision(StrEnum):
     FP32 = "fp32"
 
 
+class IndexKind(StrEnum):
+    """How the vectors of an index are searched."""
+
+    AUTO = "auto"
+    """What suits the number of passages: flat, from 20,000 on pq, from 300,000 on ivf-pq."""
+    FLAT = "flat"
+    """Every vector is compared: exact for certain."""
+    PQ = "pq"
+    """Codes of 4 bits a number, of all passages."""
+    HNSW = "hnsw"
+    """A graph of neighbours over codes of 8 bits a number: slow to make."""
+    IVF_SQ = "ivf-sq"
+    """Codes of 8 bits a number, of passages in the nearest cells: least memory, slower."""
+    IVF_PQ = "ivf-pq"
+    """Codes of 4 bits a number, of passages in the nearest cells."""
+
+
+class VectorNumbers(StrEnum):
+    """Number format of the vectors on disk."""
+
+    FLOAT32 = "float32"
+    """As the model gave them."""
+    FLOAT16 = "float16"
+    """Half the room."""
+    INT8 = "int8"
+    """A quarter of the room; scores differ in the third digit."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
     """Which model embeds, and how it is asked.
@@ -125,6 +153,8 @@ class BuildSettings:
             for twice the embedding.
         parallel: A file of texts that say the same in several languages, to balance these by beside the project's own
             in English, Telugu, Persian, Lithuanian and Urdu; "" for none.
+        kind: How the vectors are searched.
+        vectors: Number format of the passages' vectors on disk.
     """
 
     model: ModelSettings = field(default_factory=ModelSettings)
@@ -133,8 +163,12 @@ class BuildSettings:
     encoding: str = ""
     sentences: bool = True
     parallel: str = ""
+    kind: IndexKind | str = IndexKind.AUTO
+    vectors: VectorNumbers | str = VectorNumbers.FLOAT32
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", choice(IndexKind, self.kind, "kind"))
+        object.__setattr__(self, "vectors", choice(VectorNumbers, self.vectors, "vectors"))
         try:
             "".encode(self.encoding or "utf-8")
         except (LookupError, ValueError) as error:

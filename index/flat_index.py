@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from index.errors import IndexDamagedError
-from index.vector_index import best, count_allowed, no_rows, read_index, rounding, write_index
+from index.vector_index import best, count_allowed, no_rows, read_index, rounding, selector, write_index
 from index.vectors import check_vectors
 
 if TYPE_CHECKING:
@@ -100,10 +100,8 @@ class FlatIndex:
     def _selector(self, among: NDArray[np.bool_] | None) -> tuple[Any, Any]:
         """Return FAISS's parameters for a filter, and what must live as long as they do."""
         import faiss
-        import numpy as np
 
         if among is None:
             return None, None
-        bits = np.packbits(among, bitorder="little")
-        selector = faiss.IDSelectorBitmap(bits)
-        return faiss.SearchParameters(sel=selector), (bits, selector)
+        rows, bits = selector(among)
+        return faiss.SearchParameters(sel=rows), (bits, rows)

@@ -6,11 +6,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from index.config import IndexKind
 from index.errors import IndexDamagedError, IndexFormatError
 from index.flat_index import FlatIndex
+from index.hnsw_index import HnswIndex
+from index.ivf_index import IvfPqIndex, IvfSqIndex
 from index.pq_index import PqIndex
+from index.recall import Tunable, tune
 
 if TYPE_CHECKING:
+    from index.records import Vectors
+    from index.scored_index import ScoredIndex
     from index.vector_index import VectorIndex, VectorRows
 
 PQ_FROM = 20_000
@@ -20,23 +26,66 @@ Source: medians of milliseconds a query, flat and quantized, at 384 numbers, k o
 3,000 .10 and .10; 8,000 .17 and .15; 20,000 1.4 and .20; 100,000 6.9 and .47; 1,000,000 150 and 6.9. It would pay from
 5,000 on; below 20,000 it is nothing that anyone notices, and the flat index is exact for certain.
 """
+CELLS_FROM = 300_000
+"""Rows from which an index is also divided into cells."""
 
 
 class VectorIndexKind(StrEnum):
-    """What the manifest calls them: all vectors compared, or candidates found by product-quantized codes."""
+    """What the manifest calls them."""
 
     FLAT = "flat"
+    """All vectors are compared."""
     PQ = "pq"
+    """The codes of all rows are looked at: 4 bits a number."""
+    HNSW = "hnsw"
+    """A graph of neighbours is walked, over codes of 8 bits a number."""
+    IVF_SQ = "ivf-sq"
+    """The nearest cells are looked at, by codes of 8 bits a number."""
+    IVF_PQ = "ivf-pq"
+    """The nearest cells are looked at, by codes of 4 bits a number."""
 
 
-def suited_kind(n_rows: int) -> VectorIndexKind:
-    """Return the kind for so many rows: exact for certain while that is fast, then quantized."""
-    return VectorIndexKind.PQ if n_rows >= max(PQ_FROM, 1) else VectorIndexKind.FLAT
+_SCORED: dict[VectorIndexKind, type[PqIndex | HnswIndex | IvfSqIndex | IvfPqIndex]] = {
+    VectorIndexKind.PQ: PqIndex,
+    VectorIndexKind.HNSW: HnswIndex,
+    VectorIndexKind.IVF_SQ: IvfSqIndex,
+    VectorIndexKind.IVF_PQ: IvfPqIndex,
+}
 
 
-def build_vector_index(kind: VectorIndexKind, vectors: VectorRows) -> VectorIndex:
-    """Make an index of the rows, shape (n, dim)."""
-    return PqIndex.build(vectors) if kind is VectorIndexKind.PQ else FlatIndex.build(vectors)
+def suited_kind(n_rows: int, wanted: IndexKind | str = IndexKind.AUTO) -> VectorIndexKind:
+    """Return the kind for so many rows: the one wanted, or exact for certain while that is fast, then quantized.
+
+    No rows make a flat index, whatever is wanted: there is nothing to learn codes from.
+
+    Raises:
+        ValueError: When no such kind exists.
+    """
+    wanted = IndexKind(wanted)
+    if not n_rows:
+        return VectorIndexKind.FLAT
+    if wanted is not IndexKind.AUTO:
+        return VectorIndexKind(wanted.value)
+    if n_rows < PQ_FROM:
+        return VectorIndexKind.FLAT
+    return VectorIndexKind.PQ if n_rows < CELLS_FROM else VectorIndexKind.IVF_PQ
+
+
+def build_vector_index(kind: VectorIndexKind, vectors: VectorRows, queries: Vectors | None = None) -> VectorIndex:
+    """Make an index of the rows, shape (n, dim), which looks as hard as it must (``index.recall.TARGET``).
+
+    Args:
+        kind: Another one than flat needs at least one row.
+        vectors: The rows. They are read whenever the index searches: they must not change.
+        queries: What is tried to find out how hard it must look, shape (n, dim), unit rows that are none of the rows;
+            None for some of the rows, each left out of its own answers.
+    """
+    if kind is VectorIndexKind.FLAT:
+        return FlatIndex.build(vectors)
+    index: ScoredIndex = _SCORED[kind].build(vectors)
+    if isinstance(index, Tunable):
+        tune(index, vectors, queries)
+    return index
 
 
 def open_vector_index(kind: str, path: Path, vectors: VectorRows) -> VectorIndex:
@@ -51,14 +100,14 @@ def open_vector_index(kind: str, path: Path, vectors: VectorRows) -> VectorIndex
         IndexFormatError: When this version knows no such kind.
         IndexDamagedError: When it cannot be read, is of another kind, or was made of other rows.
     """
-    if kind == VectorIndexKind.PQ:
-        return PqIndex.open(path, vectors)
-    if kind != VectorIndexKind.FLAT:
+    if kind not in set(VectorIndexKind):
         known = ", ".join(VectorIndexKind)
         raise IndexFormatError(
             f"{path}: a vector index of kind {kind!r}; this version reads {known}. Build the index again, or use the "
             "version that wrote it."
         )
+    if kind != VectorIndexKind.FLAT:
+        return _SCORED[VectorIndexKind(kind)].open(path, vectors)
     index = FlatIndex.open(path)
     n_rows, dim = vectors.shape
     if (index.n_rows, index.dim) != (n_rows, dim):

@@ -15,7 +15,7 @@ from index.embedded import Embedded
 from index.encoder import Encoder
 from index.progress import Progress, Silent
 from index.records import Document, Passage, Rejected
-from index.sentence_vectors import to_int8
+from index.vectors import to_int8
 from index.writer import GenerationWriter, writing
 
 if TYPE_CHECKING:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from index.records import Passage, Rows, Vectors
 
-_LARGEST = 127
-
 
 class SentenceWriter:
     """Appends the sentences of passages to the files of a generation."""
@@ -66,17 +64,6 @@ class SentenceWriter:
         """Write the final numbers of rows and close the files."""
         for file in (self._vectors, self._spans, self._starts):
             file.close()
-
-
-def to_int8(vectors: Vectors) -> NDArray[np.int8]:
-    """Return vectors with their largest number at 127; their lengths are lost, and those of unit vectors known."""
-    import numpy as np
-
-    if not len(vectors):
-        return np.empty(vectors.shape, np.int8)
-    largest = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), np.finfo(np.float32).tiny)  # nothing stays nothing
-    rows: NDArray[np.int8] = np.rint(vectors * (_LARGEST / largest)).astype(np.int8)
-    return rows
 
 
 @dataclass(frozen=True, slots=True)

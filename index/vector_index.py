@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from index.errors import IndexDamagedError
+from index.vectors import check_vectors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,6 +111,37 @@ def count_allowed(among: NDArray[np.bool_] | None, n_rows: int) -> int:
     if among.shape != (n_rows,) or among.dtype != np.bool_:
         raise ValueError(f"a filter of {among.shape} {among.dtype} given where ({n_rows},) bool is needed")
     return int(np.count_nonzero(among))
+
+
+def selector(mask: NDArray[np.bool_]) -> tuple[Any, Any]:
+    """Return FAISS's filter that lets through what is true, and what must live as long as it does."""
+    import faiss
+    import numpy as np
+
+    bits = np.packbits(mask, bitorder="little")
+    return faiss.IDSelectorBitmap(bits), bits
+
+
+def spread_rows(vectors: VectorRows, least: int, most: int) -> Vectors:
+    """Return rows to learn from, spread evenly over all; rows are repeated where there are fewer than ``least``."""
+    import numpy as np
+
+    n_rows, dim = vectors.shape
+    sample = np.linspace(0, n_rows - 1, min(max(n_rows, least), most)).astype(np.int64)
+    return check_vectors(vectors[sample], dim)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Have FAISS work in one thread: for what falls into parts too small to share, or depends on who comes first."""
+    import faiss
+
+    n_threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(n_threads)
 
 
 def read_index(path: Path, flags: int) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
+from index.config import VectorNumbers
 from index.errors import IndexDamagedError, ModelError
 from index.guarded import open_regular
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _LONGEST_HEADER = 1_024
 """The most bytes of an array file that are its header; what is written has 128."""
+_LARGEST = 127
+"""What the largest number of a vector becomes in int8."""
 
 
 def unit_rows(raw: NDArray[Any]) -> Vectors:
@@ -92,11 +95,12 @@ class ArrayFile:
 
 
 class VectorFile(ArrayFile):
-    """Appends checked vectors to a file."""
+    """Appends checked vectors to a file; in other numbers than float32, only their directions are kept."""
 
-    def __init__(self, path: Path, dim: int) -> None:
-        super().__init__(path, "float32", (dim,))
+    def __init__(self, path: Path, dim: int, numbers: VectorNumbers = VectorNumbers.FLOAT32) -> None:
+        super().__init__(path, numbers, (dim,))
         self._dim = dim
+        self._numbers = numbers
 
     def append(self, rows: Any) -> None:
         """Add vectors, shape (n, dim).
@@ -104,16 +108,67 @@ class VectorFile(ArrayFile):
         Raises:
             ValueError: When they are not two-dimensional, not of ``dim`` columns, not real numbers, or not finite.
         """
-        super().append(check_vectors(rows, self._dim))
+        checked = check_vectors(rows, self._dim)
+        super().append(to_int8(checked) if self._numbers is VectorNumbers.INT8 else checked)
 
 
-def open_vectors(path: Path, n_rows: int, dim: int) -> Vectors:
-    """Map a vector file into memory, shape (n_rows, dim).
+class StoredVectors:
+    """Unit vectors in a file of fewer bytes a number, made float32 when they are asked for."""
+
+    def __init__(self, rows: NDArray[Any]) -> None:
+        """Look at stored rows, shape (n, dim), float16 or int8."""
+        import numpy as np
+
+        self._rows = np.asarray(rows)  # NumPy's own class for mapped files takes rows more slowly
+        self.shape: tuple[int, ...] = rows.shape
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __getitem__(self, rows: Any) -> Vectors:
+        """Return rows, shape (n, dim), unit rows, for a slice or an array of row numbers."""
+        import numpy as np
+
+        found: Vectors = self._rows[rows].astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # a damaged file may hold any number
+            lengths = np.sqrt(np.einsum("ij,ij->i", found, found))
+            found /= np.where(lengths > 0, lengths, 1.0).astype(np.float32)[:, None]
+        return found
+
+
+@overload
+def open_vectors(path: Path, n_rows: int, dim: int) -> Vectors: ...
+@overload
+def open_vectors(path: Path, n_rows: int, dim: int, numbers: VectorNumbers | str) -> Vectors | StoredVectors: ...
+def open_vectors(
+    path: Path, n_rows: int, dim: int, numbers: VectorNumbers | str = VectorNumbers.FLOAT32
+) -> Vectors | StoredVectors:
+    """Map a vector file into memory.
+
+    Args:
+        path: The file.
+        n_rows: How many rows it holds.
+        dim: How many numbers a row has.
+        numbers: What it was written in.
+
+    Returns:
+        What gives float32 unit rows for a slice or an array of row numbers; the array itself where it is float32.
 
     Raises:
         IndexDamagedError: When it is not the array the manifest tells of.
     """
-    rows: Vectors = open_array(path, (n_rows, dim), "float32")
+    rows = open_array(path, (n_rows, dim), VectorNumbers(numbers))
+    return rows if numbers == VectorNumbers.FLOAT32 else StoredVectors(rows)
+
+
+def to_int8(vectors: Vectors) -> NDArray[np.int8]:
+    """Return vectors with their largest number at 127; their lengths are lost, and those of unit vectors known."""
+    import numpy as np
+
+    if not len(vectors):
+        return np.empty(vectors.shape, np.int8)
+    largest = np.abs(vectors).max(axis=1, keepdims=True)
+    rows: NDArray[np.int8] = np.rint(vectors * (_LARGEST / np.where(largest > 0, largest, 1.0))).astype(np.int8)
     return rows
 
 

@@ -75,7 +75,7 @@ def test_plain_data_becomes_settings() -> None:
     [
         (
             {"modle": {}},
-            r"c\.toml: unknown setting 'modle' \(known: chunking, encoding, fields, model, parallel, sentences\)",
+            r"c\.toml: unknown setting 'modle' \(known: chunking, encoding, fields, kind, model, parallel, sentences",
         ),
         ({"model": {"size": 1}}, r"c\.toml \[model\]: unknown setting 'size' \(known: backend, batch_tokens, name"),
         ({"model": "e5-small"}, r"c\.toml: model is a table of settings, not 'e5-small'"),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from index.errors import IndexDamagedError, IndexFormatError
 from index.flat_index import FlatIndex
-from index.kinds import PQ_FROM, VectorIndexKind, build_vector_index, open_vector_index, suited_kind
+from index.kinds import CELLS_FROM, PQ_FROM, VectorIndexKind, build_vector_index, open_vector_index, suited_kind
 from index.pq_index import PqIndex
 from index.vector_index import VectorIndex
 from index.vectors import unit_rows
@@ -221,7 +221,7 @@ def test_damaged_files_are_told_or_still_score_exactly(tmp_path: Path) -> None:
     for at in range(len(whole)):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :])
         if at in frame:  # nothing of it is believed: FAISS would end the process
-            with pytest.raises(IndexDamagedError, match=r"index\.faiss: not a quantized index of 700 vectors of 6"):
+            with pytest.raises(IndexDamagedError, match=r"index\.faiss: not an index of kind pq of 700 vectors of 6"):
                 PqIndex.open(path, vectors)
         elif at % 25 == 0:
             ((rows, scores),) = PqIndex.open(path, vectors).search(vectors[:1], 5)
@@ -253,6 +253,8 @@ def test_numbers_of_any_size_in_a_damaged_file(value: float, tmp_path: Path) -> 
 
 def test_the_kind_follows_from_the_number_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [suited_kind(n) for n in (0, 1, PQ_FROM - 1, PQ_FROM)] == ["flat", "flat", "flat", "pq"]
+    assert [suited_kind(n) for n in (CELLS_FROM - 1, CELLS_FROM)] == ["pq", "ivf-pq"]
+    assert [suited_kind(n, "hnsw") for n in (0, 1, CELLS_FROM)] == ["flat", "hnsw", "hnsw"]
     monkeypatch.setattr("index.kinds.PQ_FROM", 0)
     assert [suited_kind(n) for n in (0, 1)] == ["flat", "pq"]
 
@@ -263,9 +265,9 @@ def test_each_kind_opens_its_own_files_only(kind: VectorIndexKind, tmp_path: Pat
     build_vector_index(kind, vectors).save(path)
     index = open_vector_index(kind.value, path, vectors)
     assert index.search(vectors[:1], 1)[0][0].tolist() == [0]
-    (other,) = set(VectorIndexKind) - {kind}
-    for name, rows in ((other, vectors), (kind, vectors[:50]), (kind, clustered(100, 23))):
+    others = [(other, vectors) for other in VectorIndexKind if other != kind]
+    for name, rows in (*others, (kind, vectors[:50]), (kind, clustered(100, 23))):
         with pytest.raises(IndexDamagedError, match=r"index\.faiss"):
             open_vector_index(name, path, rows)
-    with pytest.raises(IndexFormatError, match=r"kind 'hnsw'; this version reads flat, pq"):
-        open_vector_index("hnsw", path, vectors)
+    with pytest.raises(IndexFormatError, match=r"kind 'lsh'; this version reads flat, pq, hnsw, ivf-sq"):
+        open_vector_index("lsh", path, vectors)

@@ -18,8 +18,8 @@ from index.config import BuildSettings
 from index.errors import SettingsError
 from index.parallel import PARALLEL_TEXT
 from index.records import Document
-from index.sentence_vectors import to_int8
 from index.store import Store
+from index.vectors import to_int8
 from search.hits import Hit
 from search.rank_settings import Balance, Mode, RankSettings, Weights
 from search.searcher import Searcher

@@ -12,8 +12,8 @@ import pytest
 from index.errors import IndexDamagedError
 from index.records import Passage
 from index.sentence_files import SENTENCE_FILES, SENTENCES, STARTS
-from index.sentence_vectors import SentenceVectors, SentenceWriter, to_int8
-from index.vectors import unit_rows
+from index.sentence_vectors import SentenceVectors, SentenceWriter
+from index.vectors import to_int8, unit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
