@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from index.balance import fitted_from
 from index.changes import ChangedDocuments, look_at
-from index.config import BuildSettings, from_mapping
+from index.config import BuildSettings, VectorNumbers, from_mapping
 from index.embedded import Embedded, is_whole, vector_fingerprint
 from index.encoder import Encoder, open_encoder
 from index.errors import InputError, NoIndexError, StoreError, StrictError
@@ -152,8 +151,9 @@ def _build(
         known = _known_vectors(out, encoder, progress)
         if known:
             stack.enter_context(known)
-            embedded.add_store(known)
-        with write_generation(out, encoder.fingerprint) as writer:
+            lossy = any(one.numbers not in (VectorNumbers.FLOAT32, settings.vectors) for one in known.manifest.segments)
+            embedded.add_store(known, sentences_only=lossy)
+        with write_generation(out, encoder.fingerprint, settings) as writer:
             pipeline = Pipeline(writer, settings, encoder, embedded, progress)
             progress.start("indexing", total, "B")
             try:
@@ -224,7 +224,7 @@ def finish(
             progress.note(notice)
     # A path may hold bytes that are no text.
     shown = [name.encode("utf-8", "backslashreplace").decode() for name in (root, *sources)]
-    return writer.finish(dataclasses.asdict(settings), shown[1:], shown[0], means)
+    return writer.finish(shown[1:], shown[0], means)
 
 
 def own_parallel(settings: BuildSettings, root: str) -> Path | None:

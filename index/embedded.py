@@ -104,8 +104,13 @@ class Embedded:
             self.n_kept += len(batch["passages"])
         self._next = 1 + max((int(path.stem) for path in self._paths if path.stem.isdigit()), default=-1)
 
-    def add_store(self, store: Store, rows: Sequence[int] | None = None) -> None:
+    def add_store(self, store: Store, rows: Sequence[int] | None = None, *, sentences_only: bool = False) -> None:
         """Take what an index holds, or some rows of it; it must stay open. The same encoder must have made it.
+
+        Args:
+            store: The index.
+            rows: Which passages; None for all.
+            sentences_only: Leave the vectors of passages alone: they are kept in fewer bytes than is wanted now.
 
         Raises:
             IndexDamagedError: When it cannot be read.
@@ -117,9 +122,9 @@ class Embedded:
         found = store.documents.texts(rows) if rows is not None else {}
         parts = store.documents.iter_texts(0, store.n_rows) if rows is None else [(list(found), list(found.values()))]
         for numbers, texts in parts:
-            self._passages.add(
-                b"".join(text_key(PASSAGE, model_text(context, text)) for context, text in texts), _STORE, numbers
-            )
+            if not sentences_only:
+                keys_of = (text_key(PASSAGE, model_text(context, text)) for context, text in texts)
+                self._passages.add(b"".join(keys_of), _STORE, numbers)
             if of_store is None:
                 continue
             spans, starts, _ = of_store.stored(np.array(numbers, np.int64))

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from index.config import BuildSettings
 from index.encoder import Fingerprint
 from index.errors import NoIndexError, StoreError
 from index.files import new_folder, sync, write_error, write_text
@@ -104,7 +105,7 @@ def locked(directory: Path, *, known_index: bool = False) -> Iterator[None]:
 
 @contextlib.contextmanager
 def write_generation(
-    directory: Path, fingerprint: Fingerprint, before: Store | None = None
+    directory: Path, fingerprint: Fingerprint, settings: BuildSettings, before: Store | None = None
 ) -> Iterator[GenerationWriter]:
     """Give a writer whose generation becomes the current one when the block ends well, as ``new_generation`` has it.
 
@@ -114,7 +115,7 @@ def write_generation(
         StoreError: When the disk is full, or the directory cannot be written. What the block raises comes out as it is.
     """
     with new_generation(directory) as folder:
-        writer = GenerationWriter(directory, folder, fingerprint, before)
+        writer = GenerationWriter(directory, folder, fingerprint, settings, before)
         try:
             yield writer
         except BaseException:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from index.config import VectorNumbers
 from index.encoder import Fingerprint
 from index.errors import REPAIR, EncoderMismatchError, IndexDamagedError, IndexFormatError, StoreError
 from index.guarded import open_regular, parse_json, read_small, regular_size
@@ -68,13 +69,16 @@ class Segment:
         rows: Its passages, those that stand in no document any more included.
         sentences: Their sentences with a vector of their own.
         kind: The kind of its vector index.
-        recall: What the vector index finds of what exact search finds (``index.recall``); empty where it is exact.
+        numbers: Number format of its vectors.
+        recall: What the vector index finds of what exact search finds (``index.recall.Recall`` as plain data); empty
+            where it is exact.
     """
 
     name: str
     rows: int
     sentences: int
     kind: str
+    numbers: str = "float32"
     recall: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -210,7 +214,7 @@ def _problems(manifest: Manifest) -> Iterator[str]:
     counts, encoder = manifest.counts, manifest.encoder
     segments = manifest.segments
     texts: list[object] = [manifest.tool_version, manifest.created, manifest.metric, manifest.root, manifest.store]
-    texts += [text for segment in segments for text in (segment.name, segment.kind)]
+    texts += [text for segment in segments for text in (segment.name, segment.kind, segment.numbers)]
     texts += [getattr(encoder, f.name) for f in dataclasses.fields(encoder) if isinstance(f.default, str)]
     texts += [*manifest.sources, *manifest.languages, *_mapped(manifest.fitted_from)]
     texts += [record.sha256 for record in manifest.files.values()]
@@ -245,6 +249,8 @@ def _problems(manifest: Manifest) -> Iterator[str]:
         yield "its segments have impossible names"
     if not all(isinstance(segment.recall, dict) for segment in segments):
         yield "its recall is none"
+    if not all(segment.numbers in set(VectorNumbers) for segment in segments):
+        yield "its vectors are in numbers that no vector is in"
 
 
 def _mapped(mapping: object) -> list[object]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from index import postings
+from index.config import VectorNumbers
 from index.derived import save_array
 from index.layout import LANGS, VECTORS
 from index.lexical import LexicalIndex, write_postings
@@ -64,7 +65,14 @@ class Merged:
     kept: NDArray[np.int64]
 
 
-def merge(folder: Path, segments: Sequence[Segment], dead: NDArray[np.int64], name: str, dim: int) -> Merged:
+def merge(
+    folder: Path,
+    segments: Sequence[Segment],
+    dead: NDArray[np.int64],
+    name: str,
+    dim: int,
+    numbers: VectorNumbers | str = VectorNumbers.FLOAT32,
+) -> Merged:
     """Write one segment of the rows of several.
 
     Args:
@@ -73,6 +81,7 @@ def merge(folder: Path, segments: Sequence[Segment], dead: NDArray[np.int64], na
         dead: The rows to leave out, counted from the first of these segments' first row.
         name: Of the new segment.
         dim: The length of a vector.
+        numbers: Number format of the new segment's vectors.
 
     Raises:
         IndexDamagedError: When a segment cannot be read.
@@ -81,14 +90,15 @@ def merge(folder: Path, segments: Sequence[Segment], dead: NDArray[np.int64], na
     import numpy as np
 
     folders, sizes = [folder / one.name for one in segments], [one.rows for one in segments]
+    parts = [open_vectors(folder / one.name / VECTORS, one.rows, dim, one.numbers) for one in segments]
     kept = np.setdiff1d(np.arange(sum(sizes)), dead)
     new = folder / name
     new.mkdir()
-    vectors = SegmentedRows([open_vectors(at / VECTORS, n, dim) for at, n in zip(folders, sizes, strict=True)], dim)
+    vectors = SegmentedRows(parts, dim)
     sentences = SentenceVectors(folders, sizes, [one.sentences for one in segments], dim)
     codes = np.concatenate([open_array(at / LANGS, (n,), "uint16") for at, n in zip(folders, sizes, strict=True)])[kept]
     with (
-        contextlib.closing(VectorFile(new / VECTORS, dim)) as vector_file,
+        contextlib.closing(VectorFile(new / VECTORS, dim, VectorNumbers(numbers))) as vector_file,
         contextlib.closing(SentenceWriter(new, dim)) as sentence_file,
     ):
         for at in range(0, len(kept), _BLOCK):
@@ -99,7 +109,7 @@ def merge(folder: Path, segments: Sequence[Segment], dead: NDArray[np.int64], na
         n_sentences = sentence_file.n_sentences
     save_array(new / LANGS, codes)
     write_postings(new, _postings(LexicalIndex.open(folders, sizes, []), kept), codes)
-    return Merged(Segment(name, len(kept), n_sentences, ""), kept)
+    return Merged(Segment(name, len(kept), n_sentences, "", VectorNumbers(numbers)), kept)
 
 
 def _postings(index: LexicalIndex, kept: NDArray[np.int64]) -> Iterator[Postings]:

@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from index.balance import STRENGTH, fitted_from, primary
+from index.config import IndexKind
 from index.derived import fit, save_array, write_vector_index
 from index.encoder import Encoder, OpenEncoder, opened
 from index.errors import REPAIR, IndexDamagedError, IndexFormatError, InputError
 from index.files import link
 from index.generations import locked, new_generation
-from index.layout import FAISS, LANGS, OFFSETS, VECTORS
+from index.layout import FAISS, OFFSETS
 from index.manifest import Manifest, check_encoder, record_file
 from index.parallel import parallel_langs, parallel_means, read_parallel, unheard
 from index.progress import SILENT, Progress
 from index.store import Store, current_generation, expected_files
-from index.vectors import open_array, open_vectors
 from index.version import __version__
 from index.writer import write_manifest, writing
 
@@ -72,13 +72,11 @@ def refit(
             _link_all(store, folder)
             offsets = fit(store.vectors(), store.lang_codes, manifest.languages, means)
             save_array(folder / OFFSETS, offsets)
-            segments = []
-            for segment in manifest.segments:
-                at = folder / segment.name
-                vectors = open_vectors(at / VECTORS, segment.rows, manifest.encoder.dim)
-                codes = open_array(at / LANGS, (segment.rows,), "uint16")
-                kind = write_vector_index(at / FAISS, vectors, codes, offsets)
-                segments.append(dataclasses.replace(segment, kind=kind))
+            kind = str(manifest.settings.get("kind", IndexKind.AUTO))
+            segments = [
+                write_vector_index(folder / one.name, one, offsets, kind if i == 0 else IndexKind.AUTO)
+                for i, one in enumerate(manifest.segments)
+            ]
             new = dataclasses.replace(
                 manifest,
                 tool_version=__version__,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from index.balance import fitted_from
 from index.builder import own_parallel, settings_of
+from index.config import VectorNumbers
 from index.derived import fit, save_array, write_vector_index
 from index.encoder import Encoder, OpenEncoder, opened
 from index.errors import IndexDamagedError, IndexFormatError, StoreError
@@ -210,7 +211,7 @@ class _Mending:
         at = folder / segment.name
         texts = _Texts(self._before, base, segment.rows)
         if is_damaged(VECTORS):
-            with contextlib.closing(VectorFile(at / VECTORS, self._dim)) as file:
+            with contextlib.closing(VectorFile(at / VECTORS, self._dim, VectorNumbers(segment.numbers))) as file:
                 self._embed(texts.of_passages(), segment.rows, file.append)
             self._report.mended.append(f"{within(segment.name, VECTORS)}, embedded again")
         if is_damaged(LANGS):
@@ -287,7 +288,7 @@ class _Mending:
         import numpy as np
 
         segments = self._manifest.segments
-        vectors = [open_vectors(folder / one.name / VECTORS, one.rows, self._dim) for one in segments]
+        vectors = [open_vectors(folder / one.name / VECTORS, one.rows, self._dim, one.numbers) for one in segments]
         codes = [open_array(folder / one.name / LANGS, (one.rows,), "uint16") for one in segments]
         own = own_parallel(settings_of(self._manifest), self._manifest.root)
         fitted = fitted_from(list(self._manifest.counts.languages), parallel_langs(own))
@@ -304,14 +305,9 @@ class _Mending:
         names = [within(segment.name, name) for name in (FAISS, VECTORS, LANGS)]
         if not self._damaged.intersection((*names, OFFSETS)):
             return segment
-        at = folder / segment.name
-        (at / FAISS).unlink(missing_ok=True)
-        vectors = open_vectors(at / VECTORS, segment.rows, self._dim)
-        codes = open_array(at / LANGS, (segment.rows,), "uint16")
         offsets = np.array(open_array(folder / OFFSETS, (len(self._manifest.languages), self._dim), "float32"))
-        kind = write_vector_index(at / FAISS, vectors, codes, offsets)
         self._report.mended.append(f"{names[0]}, from vectors")
-        return dataclasses.replace(segment, kind=kind)
+        return write_vector_index(folder / segment.name, segment, offsets, segment.kind)
 
 
 @dataclass(frozen=True, slots=True)

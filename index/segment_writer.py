@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from index.config import VectorNumbers
 from index.derived import save_array
 from index.layout import LANGS, VECTORS
 from index.lexical import LexicalWriter
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 class SegmentWriter:
     """Receives passages in the order of their rows. What cannot be written is an ``OSError``."""
 
-    def __init__(self, folder: Path, dim: int) -> None:
-        """Make the folder."""
+    def __init__(self, folder: Path, dim: int, numbers: VectorNumbers | str = VectorNumbers.FLOAT32) -> None:
+        """Make the folder; vectors are kept in ``numbers``."""
         self.folder = folder
         folder.mkdir()
-        self._vectors = VectorFile(folder / VECTORS, dim)
+        self._vectors = VectorFile(folder / VECTORS, dim, VectorNumbers(numbers))
         self._sentences = SentenceWriter(folder, dim)
         self._lexical = LexicalWriter(folder)
         self.n_rows = 0

@@ -137,7 +137,7 @@ class Store:
         """
         dim = self.manifest.encoder.dim
         return SegmentedRows(
-            [open_vectors(self._path(one, VECTORS), one.rows, dim) for one in self.manifest.segments], dim
+            [open_vectors(self._path(one, VECTORS), one.rows, dim, one.numbers) for one in self.manifest.segments], dim
         )
 
     def offsets(self) -> Vectors:
@@ -191,7 +191,7 @@ class Store:
         parts: list[VectorIndex] = []
         rows: list[VectorRows] = []
         for one in self.manifest.segments:
-            vectors = open_vectors(self._path(one, VECTORS), one.rows, dim)
+            vectors = open_vectors(self._path(one, VECTORS), one.rows, dim, one.numbers)
             codes = open_array(self._path(one, LANGS), (one.rows,), "uint16")
             rows.append(BalancedVectors(vectors, codes, offsets, strength))
             parts.append(open_vector_index(one.kind, self._path(one, FAISS), rows[-1]))

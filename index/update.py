@@ -173,7 +173,7 @@ def _update(
     rejected: list[Rejected] = []
     n_embedded = 0
     used: Encoder | None = None
-    with write_generation(out, manifest.encoder, store) as writer:
+    with write_generation(out, manifest.encoder, settings, store) as writer:
         changes = ChangedDocuments(writer.documents, settings)
         if steps is None:
             with writing(out):

@@ -9,16 +9,17 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from index.balance import STRENGTH, fitted_from
+from index.config import BuildSettings, IndexKind, VectorNumbers
 from index.database import DatabaseError
 from index.derived import fit, save_array, write_vector_index
 from index.documents import ChunkedDocument, DocumentWriter
 from index.encoder import Fingerprint
 from index.errors import REPAIR, IndexDamagedError, StoreError
 from index.files import link, write_error
-from index.layout import DATABASE, DEAD, FAISS, LANGS, MANIFEST, OFFSETS, SEGMENT_FILES, VECTORS, within
+from index.layout import DATABASE, DEAD, LANGS, MANIFEST, OFFSETS, SEGMENT_FILES, VECTORS, within
 from index.manifest import Counts, FileRecord, Manifest, Segment, record_file
 from index.merge import first_to_merge, merge
 from index.records import UNKNOWN_LANG, Passage, Rejected
@@ -48,13 +49,21 @@ class GenerationWriter:
     What it cannot write is a ``StoreError``; what ``encode`` raises comes out as it is.
     """
 
-    def __init__(self, directory: Path, folder: Path, fingerprint: Fingerprint, before: Store | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        folder: Path,
+        fingerprint: Fingerprint,
+        settings: BuildSettings,
+        before: Store | None = None,
+    ) -> None:
         """Begin in an empty folder of an index directory.
 
         Args:
             directory: Of the index.
             folder: Of the generation.
             fingerprint: Of the encoder that makes the vectors.
+            settings: Of the build.
             before: The generation that this one goes on from; it must stay open. None for one of documents alone.
 
         Raises:
@@ -63,6 +72,7 @@ class GenerationWriter:
         self.directory = directory
         self.folder = folder
         self._fingerprint = fingerprint
+        self._settings = settings
         self.before = before
         self._segments: list[Segment] = list(before.manifest.segments) if before else []
         self._dead: list[int] = before.dead_rows().tolist() if before else []
@@ -73,7 +83,7 @@ class GenerationWriter:
                 self._take_over(before)
             self.documents = DocumentWriter(folder / DATABASE, self._base)
             try:
-                self._segment = SegmentWriter(folder / self._next_name(), fingerprint.dim)
+                self._segment = SegmentWriter(folder / self._next_name(), fingerprint.dim, settings.vectors)
             except BaseException:
                 self.documents.close()
                 raise
@@ -135,11 +145,10 @@ class GenerationWriter:
         """Whether there are languages whose offsets must be fitted."""
         return self.before is None or len(self.languages) > len(self.before.manifest.languages)
 
-    def finish(self, settings: dict[str, Any], sources: Sequence[str], root: str, parallel: Means) -> Manifest:
+    def finish(self, sources: Sequence[str], root: str, parallel: Means) -> Manifest:
         """Write what derives from the passages and vectors, then the manifest.
 
         Args:
-            settings: Of the build, as plain data.
             sources: What the index is made of, in order.
             root: The folder that relative sources are relative to.
             parallel: What languages are balanced by; not used where no new language is.
@@ -160,7 +169,7 @@ class GenerationWriter:
                 tool_version=__version__,
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
                 encoder=self._fingerprint,
-                settings=settings,
+                settings=dataclasses.asdict(self._settings),
                 sources=tuple(sources),
                 languages=tuple(self.languages),
                 counts=counts,
@@ -183,7 +192,9 @@ class GenerationWriter:
         self._dead = sorted({*self._dead, *self.documents.collect()})
         if self._langs or not self._segments:
             name = self._segment.folder.name
-            self._segments.append(Segment(name, len(self._langs), self._segment.n_sentences, ""))
+            self._segments.append(
+                Segment(name, len(self._langs), self._segment.n_sentences, "", VectorNumbers(self._settings.vectors))
+            )
         else:
             remove_segment(self._segment.folder)
         return np.concatenate(
@@ -207,7 +218,9 @@ class GenerationWriter:
 
     def _rows(self) -> SegmentedRows:
         dim = self._fingerprint.dim
-        return SegmentedRows([open_vectors(self._path(one, VECTORS), one.rows, dim) for one in self._segments], dim)
+        return SegmentedRows(
+            [open_vectors(self._path(one, VECTORS), one.rows, dim, one.numbers) for one in self._segments], dim
+        )
 
     def _path(self, segment: Segment, name: str) -> Path:
         return self.folder / segment.name / name
@@ -223,7 +236,7 @@ class GenerationWriter:
         self._check(merged)
         base = self._start(at)
         dead = np.array([row - base for row in self._dead if row >= base], np.int64)
-        new = merge(self.folder, merged, dead, self._next_name(), self._fingerprint.dim)
+        new = merge(self.folder, merged, dead, self._next_name(), self._fingerprint.dim, self._settings.vectors)
         with self.documents.transaction():
             self.documents.move((base + old, base + row) for row, old in enumerate(new.kept.tolist()))
         for segment in merged:
@@ -251,13 +264,10 @@ class GenerationWriter:
     def _write_vector_indexes(self, offsets: Vectors, *, is_anew: bool) -> None:
         """Write the vector indexes that are missing, or all."""
         for i, segment in enumerate(self._segments):
-            path = self._path(segment, FAISS)
             if is_anew or not segment.kind:
-                path.unlink(missing_ok=True)  # it may be shared with the generation before
-                vectors = open_vectors(self._path(segment, VECTORS), segment.rows, self._fingerprint.dim)
-                codes = open_array(self._path(segment, LANGS), (segment.rows,), "uint16")
-                kind = write_vector_index(path, vectors, codes, offsets)
-                self._segments[i] = dataclasses.replace(segment, kind=kind)
+                # What an update adds is little, whatever the kind of the rest.
+                wanted = self._settings.kind if i == 0 else IndexKind.AUTO
+                self._segments[i] = write_vector_index(self.folder / segment.name, segment, offsets, wanted)
 
     def _count(self) -> Counts:
         """Count what the generation holds."""

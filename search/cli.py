@@ -22,7 +22,7 @@ from search.render import render_answer
 from search.terminal import plain_errors, progress_for, utf8_streams
 
 if TYPE_CHECKING:
-    from index.manifest import Manifest
+    from index.manifest import Manifest, Segment
 
 DEMO_QUESTIONS = (
     "How can I get my money back for something I bought online?",
@@ -99,13 +99,20 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("prompts", f"query {encoder.query_prompt!r}, passage {encoder.passage_prompt!r}"),
         ("chunking", ", ".join(f"{name} {value}" for name, value in chunking.items())),
         ("sentences", f"{counts.sentences:,} with a vector of their own"),
-        ("vectors", f"{', '.join(sorted({one.kind for one in manifest.segments}))}, {manifest.metric}"),
-        ("segments", f"{', '.join(f'{one.rows:,}' for one in manifest.segments)} passages; {manifest.dead:,} dead"),
+        ("vectors", manifest.metric),
+        ("segments", "; ".join(map(_segment, manifest.segments)) + f"; {manifest.dead:,} passages dead"),
         ("balance", f"{manifest.balance:.0%} of the languages' offsets: {told_fitted(manifest)}"),
         ("size", f"{sum(record.size for record in manifest.files.values()) / 1e6:,.1f} MB"),
         ("created", f"{manifest.created} by version {manifest.tool_version}"),
         ("sources", ", ".join(manifest.sources)),
     ]
+
+
+def _segment(segment: Segment) -> str:
+    """Return what is in a segment, in words."""
+    found = segment.recall.get("recall")
+    measured = f" that finds {found:.1%} of what exact search finds" if isinstance(found, float) else ""
+    return f"{segment.rows:,} passages in {segment.numbers}, vector index {segment.kind}{measured}"
 
 
 @main.command()

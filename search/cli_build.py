@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from index.config import OFFLINE_MODEL, BuildSettings, ChunkSettings, FieldNames, ModelSettings, Precision
+from index.config import (
+    OFFLINE_MODEL,
+    BuildSettings,
+    ChunkSettings,
+    FieldNames,
+    IndexKind,
+    ModelSettings,
+    Precision,
+    VectorNumbers,
+)
 from index.errors import StrictError
 from search.cli_options import backend_options, choice_option, index_option, model_option, quiet_option
 from search.terminal import progress_for
@@ -38,6 +47,8 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Texts that say the same in your languages, to balance them by: see `tongues refit`.",
 )
+@choice_option("--kind", IndexKind.AUTO, "How vectors are searched; auto goes by the number of passages.")
+@choice_option("--vectors", VectorNumbers.FLOAT32, "Number format of the passages' vectors on disk.")
 @click.option("--text-field", default="text", show_default=True, help="Field of JSON Lines and tables with the text.")
 @click.option("--id-field", default="", help="Field with the id.  [default: _id, id or doc_id]")
 @click.option("--title-field", default="title", show_default=True, help="Field with the title.")
@@ -145,6 +156,8 @@ def _settings(options: dict[str, Any]) -> BuildSettings:
         encoding=options["encoding"],
         sentences=options["sentences"],
         parallel=options["parallel"],
+        kind=options["kind"],
+        vectors=options["vectors"],
     )
 
 
