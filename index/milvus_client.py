@@ -31,11 +31,17 @@ LONG = 3600.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 _CONNECTING = 5.0
 """Seconds for one attempt to connect."""
+_CHANNEL = {
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.initial_reconnect_backoff_ms": 50,
+    "grpc.max_reconnect_backoff_ms": 500,
+}
+"""gRPC pauses too, for seconds and shared by all connections to an address: an attempt of ours would not be made."""
 _AWAY = {"UNAVAILABLE", "ABORTED", "CANCELLED", "DEADLINE_EXCEEDED", "UNKNOWN"}
 """What gRPC calls failures that may be over in a moment."""
 _REFUSED = {"UNAUTHENTICATED", "PERMISSION_DENIED"}
-_NOT_FOUND = 100
-"""Milvus's number for a collection that is not there."""
+_NOT_FOUND, _NOT_LOADED = 100, 101
+"""Milvus's numbers for a collection that is not there, and one that is not loaded."""
 REQUEST = 8 << 20
 """Bytes of records in one request, or of vectors in one answer. Source: a server takes and gives 64 MB."""
 MOST_ROWS = 16_384
@@ -74,9 +80,9 @@ class MilvusConnection:
         try:
             address = self._ask("opening", lambda _: open_file(place.uri)) if place.is_file else place.uri
             self._has_file = place.is_file
-            options: dict[str, Any] = {"dedicated": True}  # shared ones are never closed
+            options: dict[str, Any] = {"dedicated": True, "grpc_options": dict(_CHANNEL)}  # shared are never closed
             if place.is_file:
-                options["grpc_options"] = {"grpc.enable_http_proxy": 0}  # it is in this process
+                options["grpc_options"]["grpc.enable_http_proxy"] = 0  # it is in this process
             else:
                 options["token"] = os.environ.get(TOKEN_ENV, "")
             self._client = self._ask(
@@ -195,6 +201,7 @@ class MilvusConnection:
                 output_fields=list(fields),
                 timeout=left,
             ),
+            needs=collection,
         )
         return [[Near(int(hit[ROW]), float(hit["distance"]), hit["entity"]) for hit in hits] for hits in found]
 
@@ -205,6 +212,7 @@ class MilvusConnection:
             lambda left: self._client.query(
                 collection, ids=list(rows), output_fields=[ROW, *fields], timeout=left, limit=len(rows)
             ),
+            needs=collection,
         )
         return {int(record[ROW]): record for record in found}
 
@@ -228,13 +236,16 @@ class MilvusConnection:
             self._has_file = False
             close_file(self.place.uri)
 
-    def _ask(self, doing: str, ask: Callable[[float], _Answer], within: float | None = None) -> _Answer:
+    def _ask(
+        self, doing: str, ask: Callable[[float], _Answer], within: float | None = None, needs: str = ""
+    ) -> _Answer:
         """Return what ``ask`` returns, which is given the seconds it may take, and asked again while it may help.
 
         Args:
             doing: What is being done, for messages.
             ask: Sends one request.
             within: Seconds one attempt may take; the patience when None.
+            needs: A collection that must be loaded for it; one that is not, is.
 
         Raises:
             StoreError: When it failed for good, or for longer than the patience.
@@ -250,6 +261,10 @@ class MilvusConnection:
             try:
                 return ask(left)
             except (grpc.RpcError, MilvusException, FileBusyError) as error:
+                if needs and getattr(error, "code", None) == _NOT_LOADED:  # the server was started again
+                    self.load(needs)
+                    needs = ""
+                    continue
                 end = end or began + self._patience
                 pause, left = next(pauses), end - time.monotonic()
                 if not _may_pass(error) or left <= pause:
@@ -318,14 +333,19 @@ def _pauses() -> Iterator[float]:
 def _codes(error: BaseException | None) -> set[str]:
     """Return the names of gRPC's states in an error and in those it came from."""
     import grpc
+    from pymilvus.client.types import Status
 
-    codes = set()
-    while error is not None:
+    codes: set[str] = set()
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         code = getattr(error, "code", None)
         code = code() if isinstance(error, grpc.RpcError) and callable(code) else code
         if isinstance(code, grpc.StatusCode):  # pymilvus hands it on as the number of its own errors
             codes.add(code.name)
-        error = error.__cause__ if error.__cause__ is not error else None
+        elif code == Status.CONNECT_FAILED:
+            codes.add("UNAVAILABLE")
+        error = error.__cause__ if error.__cause__ is not error else error.__context__
     return codes
 
 
