@@ -1,7 +1,7 @@
 """The connection to Milvus: every request tried again while the server is away for a moment, every failure told.
 
 pymilvus by itself gives up at the first refused connection; here a request is repeated, with growing pauses, until it
-is answered or has failed for ``PATIENCE`` seconds. All requests may be sent twice without harm.
+is answered or has failed for ``PATIENCE`` seconds. Every request may be sent twice without harm.
 """
 
 from __future__ import annotations
@@ -112,7 +112,10 @@ class MilvusConnection:
             )
         self._ask(
             f"creating {collection}",
-            lambda left: self._client.create_collection(collection, schema=schema, timeout=left),
+            _unless_done(
+                lambda left: self._client.create_collection(collection, schema=schema, timeout=left),
+                lambda left: bool(self._client.has_collection(collection, timeout=left)),
+            ),
         )
 
     def drop(self, collection: str) -> None:
@@ -155,7 +158,12 @@ class MilvusConnection:
         made.add_index(VECTOR, index_type=_INDEX_TYPES[kind], metric_type="IP", params=dict(params))
         made.add_index(LANG, index_type="INVERTED")
         doing = f"making the {kind} index of {collection}"
-        self._ask(doing, lambda left: self._client.create_index(collection, made, timeout=left, sync=False), LONG)
+        self._ask(
+            doing,
+            lambda left: self._client.create_index(collection, made, timeout=left, sync=False),
+            LONG,
+            remedy="Choose another kind of vector index; every server has flat.",
+        )
         end, pauses = time.monotonic() + LONG, _pauses()
         while self._ask(doing, lambda left: self._client.describe_index(collection, VECTOR, timeout=left)).get(
             "state"
@@ -224,7 +232,13 @@ class MilvusConnection:
     def point(self, alias: str, collection: str, *, is_new: bool) -> None:
         """Have an alias name another collection, in one step, or make it."""
         ask = self._client.create_alias if is_new else self._client.alter_alias
-        self._ask(f"naming {collection} {alias}", lambda left: ask(collection, alias, timeout=left))
+        self._ask(
+            f"naming {collection} {alias}",
+            _unless_done(
+                lambda left: ask(collection, alias, timeout=left),
+                lambda left: alias in self._client.list_aliases(collection, timeout=left)["aliases"],
+            ),
+        )
 
     def close(self) -> None:
         """Disconnect; a file is free for other programs when all its users here have closed."""
@@ -237,7 +251,12 @@ class MilvusConnection:
             close_file(self.place.uri)
 
     def _ask(
-        self, doing: str, ask: Callable[[float], _Answer], within: float | None = None, needs: str = ""
+        self,
+        doing: str,
+        ask: Callable[[float], _Answer],
+        within: float | None = None,
+        needs: str = "",
+        remedy: str = "See the server's log, and try again.",
     ) -> _Answer:
         """Return what ``ask`` returns, which is given the seconds it may take, and asked again while it may help.
 
@@ -246,6 +265,7 @@ class MilvusConnection:
             ask: Sends one request.
             within: Seconds one attempt may take; the patience when None.
             needs: A collection that must be loaded for it; one that is not, is.
+            remedy: What to do when the server answers that it cannot.
 
         Raises:
             StoreError: When it failed for good, or for longer than the patience.
@@ -268,11 +288,11 @@ class MilvusConnection:
                 end = end or began + self._patience
                 pause, left = next(pauses), end - time.monotonic()
                 if not _may_pass(error) or left <= pause:
-                    raise self._told(error, doing) from error
+                    raise self._told(error, doing, remedy) from error
             time.sleep(pause)
             left -= pause
 
-    def _told(self, error: Exception, doing: str) -> StoreError:
+    def _told(self, error: Exception, doing: str, remedy: str) -> StoreError:
         """Turn a failure into a message with its remedy."""
         codes, reason = _codes(error), _reason(error)
         if isinstance(error, FileBusyError):
@@ -293,7 +313,7 @@ class MilvusConnection:
             return IndexDamagedError(
                 f"{self.place}: a collection of this index is not there ({doing}: {reason}). Build the index again."
             )
-        return StoreError(f"{self.place}: {doing} failed ({reason}). See the server's log, and try again.")
+        return StoreError(f"{self.place}: {doing} failed ({reason}). {remedy}")
 
 
 _INDEX_TYPES = {
@@ -321,6 +341,21 @@ def _pymilvus() -> Any:
     for name in ("pymilvus", "pymilvus.milvus_client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return pymilvus
+
+
+def _unless_done(ask: Callable[[float], object], is_done: Callable[[float], bool]) -> Callable[[float], None]:
+    """Return a request whose failure counts only if nothing was done: its answer may be lost, and pymilvus repeats."""
+
+    def send(left: float) -> None:
+        from pymilvus import MilvusException
+
+        try:
+            ask(left)
+        except MilvusException:
+            if not is_done(left):
+                raise
+
+    return send
 
 
 def _pauses() -> Iterator[float]:

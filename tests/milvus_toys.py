@@ -124,7 +124,11 @@ class Server:
 
 
 class Proxy:
-    """Hands on what is sent to a port; ``refuse`` closes so many of the next connections, and all there are now."""
+    """Hands on what is sent to a port.
+
+    ``refuse`` closes so many of the next connections, and all there are now; ``lose`` breaks the connection when the
+    next answer comes, so that what was asked is done but not answered.
+    """
 
     def __init__(self, port: int) -> None:
         self._to = port
@@ -132,6 +136,8 @@ class Proxy:
         self.port = int(self._listener.getsockname()[1])
         self._left = 0
         self.refused = 0
+        self.lost = 0
+        self._is_losing = threading.Event()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._threads = [threading.Thread(target=self._serve)]
         self._threads[0].start()
@@ -141,6 +147,19 @@ class Proxy:
         for pair in self._pairs:
             _shut(*pair)
         self._pairs = []
+
+    def lose(self) -> None:
+        self._is_losing.set()
+
+    def _answer(self, server: socket.socket, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := server.recv(65_536):
+                if len(data) > 40 and self._is_losing.is_set():  # less is no answer, but what keeps a connection
+                    self._is_losing.clear()
+                    self.lost += 1
+                    break
+                client.sendall(data)
+        _shut(server, client)
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):  # closed
@@ -153,9 +172,10 @@ class Proxy:
                     continue
                 pair = client, socket.create_connection(("127.0.0.1", self._to))
                 self._pairs.append(pair)
-                for a, b in (pair, pair[::-1]):
-                    self._threads.append(threading.Thread(target=_hand_on, args=(a, b)))
-                    self._threads[-1].start()
+                self._threads.append(threading.Thread(target=_hand_on, args=pair))
+                self._threads.append(threading.Thread(target=self._answer, args=pair[::-1]))
+                for thread in self._threads[-2:]:
+                    thread.start()
 
     def close(self) -> None:
         _shut(self._listener)

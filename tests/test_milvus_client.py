@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from pathlib import Path
 
@@ -18,7 +18,9 @@ import pytest
 
 from index.errors import SettingsError, StoreError
 from index.milvus_client import MilvusConnection
+from index.milvus_kinds import MilvusKind
 from index.milvus_place import TOKEN_ENV, MilvusPlace
+from index.milvus_records import record_of
 from index.milvus_store import MilvusReader
 from index.milvus_writer import MilvusWriter
 from tests.builds import ROOT, environment
@@ -85,6 +87,13 @@ def test_a_server_serves_as_a_file_does(server: Server) -> None:
         assert reader.near(MADE.vectors[:9], 20, [0, 3])[8].tolist() == MADE.nearest(MADE.vectors[8], 20, [0, 3])
 
 
+def test_a_kind_that_a_server_cannot_make_is_told(server: Server) -> None:
+    with MilvusWriter.begin(server.place("kinds"), DIM, MilvusKind.IVF_PQ) as writer:
+        writer.append(range(80), MADE.passages, MADE.vectors, None)
+        with pytest.raises(StoreError, match=r"making the ivf-pq index of kinds_g000001 failed .*Choose another kind"):
+            writer.finish(80)
+
+
 def test_refused_connections_are_tried_again(server: Server) -> None:
     with through(Proxy(server.port)) as proxy:
         place = server.place("refused", proxy.port)
@@ -104,6 +113,30 @@ def test_refused_connections_are_tried_again(server: Server) -> None:
             assert reader.near(MADE.vectors[:1], 5)[0].tolist() == MADE.nearest(MADE.vectors[0], 5)
             proxy.refuse(1)
             assert reader.passages([4, 2]) == [MADE.passages[4], MADE.passages[2]]
+
+
+def test_what_was_done_and_not_answered_is_not_done_twice(server: Server) -> None:
+    with through(Proxy(server.port)) as proxy:
+        connection = MilvusConnection(server.place("lost", proxy.port))
+        record = record_of(0, MADE.passages[0], MADE.vectors[0], "")
+        asked: list[Callable[[], None]] = [
+            lambda: connection.create("lost_g000001", DIM),
+            lambda: connection.upsert("lost_g000001", [record]),
+            lambda: connection.build("lost_g000001", MilvusKind.FLAT, {}),
+            lambda: connection.point("lost", "lost_g000001", is_new=True),
+            lambda: connection.create("lost_g000002", DIM),
+            lambda: connection.point("lost", "lost_g000002", is_new=False),
+            lambda: connection.drop("lost_g000001"),
+        ]
+        for n, ask in enumerate(asked, 1):
+            if n == 4:
+                assert connection.count("lost_g000001") == 1
+            proxy.lose()
+            ask()
+            assert proxy.lost == n
+        assert connection.aliases("lost_g000002") == ["lost"]
+        assert "lost_g000001" not in connection.collections()
+        connection.close()
 
 
 def test_a_server_that_is_started_again_is_waited_for(tmp_path: Path) -> None:
@@ -161,7 +194,7 @@ def test_a_server_of_something_else_is_told() -> None:
             other.shutdown()
 
 
-class Guarded(grpc.GenericRpcHandler):
+class Guarded(grpc.GenericRpcHandler):  # type: ignore[misc]
     """A server that lets nobody in but the holder of a token, and keeps what it was shown."""
 
     def __init__(self) -> None:

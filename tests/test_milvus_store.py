@@ -54,7 +54,7 @@ def same(found: FoundSentences | None, rows: list[int]) -> bool:
         np.array_equal(found.vectors, made.vectors[wanted])
         and np.array_equal(found.spans, made.spans[wanted])
         and np.array_equal(found.starts, np.concatenate([[0], np.cumsum(n)]))
-        and (found.vectors.dtype, found.spans.dtype, found.starts.dtype) == (np.float32, np.int32, np.int64)
+        and [array.dtype.name for array in (found.vectors, found.spans, found.starts)] == ["float32", "int32", "int64"]
     )
 
 
