@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from index.errors import IndexDamagedError
-from index.milvus_client import MOST_ROWS, PATIENCE, REQUEST, MilvusConnection, current_of, generations
+from index.milvus_client import PATIENCE
+from index.milvus_collections import MOST_ROWS, REQUEST, MilvusCollections, current_of, generations
 from index.milvus_kinds import MilvusKind, search_params
 from index.milvus_place import MilvusPlace
 from index.milvus_records import (
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 _LONG_AT_ONCE = 256
 """Records with texts read with one request."""
+_REMEMBERED = 32 << 20
+"""Bytes of vectors that searches brought and a reader keeps: those of some searches, one of each language."""
 _SENTENCES_MEANT = 6
 """Sentences that a passage is thought to have when the size of an answer is guessed."""
 
@@ -66,7 +69,7 @@ class Block:
 class MilvusReader:
     """Reads one collection, also after the alias names another; until a build has dropped it."""
 
-    def __init__(self, connection: MilvusConnection, collection: str, contents: MilvusContents) -> None:
+    def __init__(self, connection: MilvusCollections, collection: str, contents: MilvusContents) -> None:
         """Use ``MilvusReader.open``."""
         self.collection = collection
         self.contents = contents
@@ -84,7 +87,7 @@ class MilvusReader:
             IndexDamagedError: When it is missing, or holds something else than the manifest tells.
             StoreError: When Milvus cannot be reached.
         """
-        connection = MilvusConnection(place, patience)
+        connection = MilvusCollections(place, patience)
         try:
             connection.check(collection, contents.dim)
             connection.load(collection)
@@ -105,10 +108,10 @@ class MilvusReader:
     def near(self, queries: Vectors, k: int, codes: Sequence[int] | None = None) -> list[Rows]:
         """Return for each query the rows of the ``k`` best inner products with the stored vectors, best first.
 
-        One request for all queries, which brings the vectors and sentences of what it finds along, where the answer
-        stays small: ``vectors`` and ``sentences`` of these rows then ask for nothing. Among equal products at the
-        border, which rows are found is Milvus's choice. A vector index that is not flat may miss some of the best, but
-        ``k`` rows come back where so many exist.
+        One request for all queries, which brings the vectors and sentences of what it finds along where the answer
+        stays small: ``vectors`` and ``sentences`` of these rows then ask for nothing, also after some more searches.
+        Among equal products at the border, which rows are found is Milvus's choice. A vector index that is not flat
+        may miss some of the best, but ``k`` rows come back where so many exist.
 
         Args:
             queries: Shape (n, dim).
@@ -136,7 +139,8 @@ class MilvusReader:
                 break
         else:
             return self._scan(queries, k, langs)
-        self._brought = {hit.row: hit.fields for hits in found for hit in hits} if brought else {}
+        if brought:
+            self._remember({hit.row: hit.fields for hits in found for hit in hits}, _REMEMBERED // guess)
         return [
             np.array([hit.row for hit in sorted(hits, key=lambda hit: (-hit.score, hit.row))], np.int64)
             for hits in found
@@ -198,6 +202,11 @@ class MilvusReader:
                 best = np.lexsort((both, -all_scores))[:k]
                 kept[i] = both[best], all_scores[best]
         return [rows for rows, _ in kept]
+
+    def _remember(self, brought: dict[int, Mapping[str, Any]], most: int) -> None:
+        # Replaced and never changed: other threads may be reading it.
+        before = self._brought if len(self._brought) + len(brought) <= most else {}
+        self._brought = {**before, **brought}
 
     def _read(self, rows: Sequence[int] | Rows, fields: Sequence[str]) -> list[Mapping[str, Any]]:
         """Return the records of rows, in the order given, without asking for what the last search brought."""

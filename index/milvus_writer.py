@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from index.errors import StoreError
-from index.milvus_client import PATIENCE, REQUEST, MilvusConnection, current_of, generations
+from index.milvus_client import PATIENCE
+from index.milvus_collections import REQUEST, MilvusCollections, current_of, generations
 from index.milvus_kinds import MilvusKind, build_params
 from index.milvus_place import MilvusPlace
 from index.milvus_records import pack_sentences, record_of, size_of
@@ -31,7 +32,7 @@ class MilvusWriter:
     and the next ``begin`` drops what was half written. One name must serve one index directory.
     """
 
-    def __init__(self, connection: MilvusConnection, collection: str, dim: int, kind: MilvusKind) -> None:
+    def __init__(self, connection: MilvusCollections, collection: str, dim: int, kind: MilvusKind) -> None:
         """Use ``MilvusWriter.begin``."""
         self.collection = collection
         self._connection = connection
@@ -63,7 +64,7 @@ class MilvusWriter:
             StoreError: When Milvus cannot be reached or written, or the name is used by something else.
         """
         place.check_kind(kind)
-        connection = MilvusConnection(place, patience)
+        connection = MilvusCollections(place, patience)
         try:
             there = connection.collections()
             if place.name in there:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from index.errors import SettingsError, StoreError
-from index.milvus_client import MilvusConnection
+from index.milvus_collections import MilvusCollections
 from index.milvus_kinds import MilvusKind
 from index.milvus_place import TOKEN_ENV, MilvusPlace
 from index.milvus_records import record_of
@@ -117,7 +117,7 @@ def test_refused_connections_are_tried_again(server: Server) -> None:
 
 def test_what_was_done_and_not_answered_is_not_done_twice(server: Server) -> None:
     with through(Proxy(server.port)) as proxy:
-        connection = MilvusConnection(server.place("lost", proxy.port))
+        connection = MilvusCollections(server.place("lost", proxy.port))
         record = record_of(0, MADE.passages[0], MADE.vectors[0], "")
         asked: list[Callable[[], None]] = [
             lambda: connection.create("lost_g000001", DIM),
@@ -158,7 +158,7 @@ def test_a_server_that_is_started_again_is_waited_for(tmp_path: Path) -> None:
 def test_a_server_that_is_away_is_told_in_time(server: Server) -> None:
     began = time.monotonic()
     with pytest.raises(StoreError, match=r"127.0.0.1:\d+#x: the server does not answer .*tried for 1 s\). Check that"):
-        MilvusConnection(server.place("x", free_port()), patience=1)
+        MilvusCollections(server.place("x", free_port()), patience=1)
     assert 0.5 < time.monotonic() - began < 3
 
 
@@ -180,7 +180,7 @@ def test_a_server_that_never_answers_is_told_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and says nothing
         began = time.monotonic()
         with pytest.raises(StoreError, match="the server does not answer"):
-            MilvusConnection(MilvusPlace(f"http://127.0.0.1:{silent.getsockname()[1]}"), patience=1)
+            MilvusCollections(MilvusPlace(f"http://127.0.0.1:{silent.getsockname()[1]}"), patience=1)
         assert time.monotonic() - began < 4
 
 
@@ -189,7 +189,7 @@ def test_a_server_of_something_else_is_told() -> None:
         threading.Thread(target=other.serve_forever).start()
         try:
             with pytest.raises(StoreError, match="Check that it runs and that the address is right"):
-                MilvusConnection(MilvusPlace(f"http://127.0.0.1:{other.server_port}"), patience=0.3)
+                MilvusCollections(MilvusPlace(f"http://127.0.0.1:{other.server_port}"), patience=0.3)
         finally:
             other.shutdown()
 
@@ -216,7 +216,7 @@ def test_a_wrong_token_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(TOKEN_ENV, "root:s3cret")
         began = time.monotonic()
         with pytest.raises(StoreError, match=rf"refuses this user. Set {TOKEN_ENV} to its token") as told:
-            MilvusConnection(MilvusPlace(f"http://127.0.0.1:{port}"), patience=20)
+            MilvusCollections(MilvusPlace(f"http://127.0.0.1:{port}"), patience=20)
         assert time.monotonic() - began < 5
         assert "s3cret" not in str(told.value)
         assert guarded.shown == [b"cm9vdDpzM2NyZXQ=" if isinstance(guarded.shown[0], bytes) else "cm9vdDpzM2NyZXQ="]
@@ -228,9 +228,9 @@ def other_program(place: MilvusPlace, seconds: float) -> subprocess.Popen[bytes]
     """Have another process open a file for so long."""
     code = f"""
 import sys, time
-from index.milvus_client import MilvusConnection
+from index.milvus_collections import MilvusCollections
 from index.milvus_place import MilvusPlace
-connection = MilvusConnection(MilvusPlace(sys.argv[1]))
+connection = MilvusCollections(MilvusPlace(sys.argv[1]))
 print("open", flush=True)
 time.sleep({seconds})
 connection.close()
@@ -269,10 +269,10 @@ def test_a_file_is_opened_once_in_a_process_and_let_go_by_the_last(tmp_path: Pat
 def test_a_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"a.db: the embedded Milvus cannot open it \(Not a directory\)"):
-        MilvusConnection(MilvusPlace(str(tmp_path / "file" / "a.db")), patience=5)
+        MilvusCollections(MilvusPlace(str(tmp_path / "file" / "a.db")), patience=5)
     (tmp_path / "b.db").write_text("something else")
     with pytest.raises(StoreError, match=r"b.db: the embedded Milvus cannot open it \(File exists\)"):
-        MilvusConnection(MilvusPlace(str(tmp_path / "b.db")), patience=5)
+        MilvusCollections(MilvusPlace(str(tmp_path / "b.db")), patience=5)
 
 
 @pytest.mark.parametrize("missing", ["pymilvus", "milvus_lite.adapter.grpc.server"])
@@ -281,10 +281,10 @@ def test_what_is_not_installed_is_told(missing: str, tmp_path: Path) -> None:
 import sys
 sys.modules[{missing!r}] = None  # as Python has it for what cannot be imported
 from index.errors import StoreError
-from index.milvus_client import MilvusConnection
+from index.milvus_collections import MilvusCollections
 from index.milvus_place import MilvusPlace
 try:
-    MilvusConnection(MilvusPlace(sys.argv[1]))
+    MilvusCollections(MilvusPlace(sys.argv[1]))
 except StoreError as error:
     print(error)
 """
@@ -295,17 +295,18 @@ except StoreError as error:
 
 
 def test_no_env_file_is_read_and_nothing_is_left_running(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("MILVUS_URI=http://elsewhere:19530\n")  # pymilvus would take it
     code = """
 import os, sys
-from index.milvus_client import MilvusConnection
+from index.milvus_collections import MilvusCollections
 from index.milvus_place import MilvusPlace
-connection = MilvusConnection(MilvusPlace(sys.argv[1]))
+connection = MilvusCollections(MilvusPlace(sys.argv[1]))
 connection.create("a", 4)
-print(os.environ.get("PYTHON_DOTENV_DISABLED"), connection.collections())
+print([name for name in os.environ if name in ("MILVUS_URI", "PYTHON_DOTENV_DISABLED")], connection.collections())
 """  # it ends without closing
     args = [sys.executable, "-W", "error", "-c", code, str(tmp_path / "a.db")]
-    ended = subprocess.run(args, capture_output=True, env=environment(), cwd=ROOT, timeout=60, check=True)
-    assert (ended.stdout, ended.stderr) == (b"None ['a']\n", b"")
+    ended = subprocess.run(args, capture_output=True, env=environment(), cwd=tmp_path, timeout=60, check=True)
+    assert (ended.stdout, ended.stderr) == (b"[] ['a']\n", b"")
 
 
 def test_requests_of_several_threads_are_answered(server: Server) -> None:

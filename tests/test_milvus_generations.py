@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from index.errors import IndexDamagedError, StoreError
-from index.milvus_client import MilvusConnection
+from index.milvus_collections import MilvusCollections
 from index.milvus_place import MilvusPlace
 from index.milvus_store import MilvusReader
 from index.milvus_writer import MilvusWriter
@@ -22,7 +22,7 @@ from tests.milvus_toys import DIM, Made
 OLD, NEW = Made(120, seed=1), Made(150, seed=2)
 KILLED = """
 import os, signal, sys
-from index.milvus_client import MilvusConnection
+from index.milvus_collections import MilvusCollections
 from index.milvus_place import MilvusPlace
 from index.milvus_writer import MilvusWriter
 from tests.milvus_toys import DIM, Made
@@ -32,11 +32,11 @@ def stop(*args, **kwargs):
     print("killed here", flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 if at in ("flush", "load_collection", "alter_alias"):  # while a request is under way
-    connect = MilvusConnection.__init__
+    connect = MilvusCollections.__init__
     def watched(self, *args, **kwargs):
         connect(self, *args, **kwargs)
-        setattr(self._client, at, stop)
-    MilvusConnection.__init__ = watched
+        setattr(self.client, at, stop)
+    MilvusCollections.__init__ = watched
 writer = MilvusWriter.begin(place, DIM, keep=sys.argv[3:])
 for row in range(n):
     if row == 70 and at == "append":
@@ -59,7 +59,7 @@ def place(tmp_path: Path) -> MilvusPlace:
 
 
 def collections(place: MilvusPlace) -> list[str]:
-    connection = MilvusConnection(place)
+    connection = MilvusCollections(place)
     try:
         return sorted(connection.collections())
     finally:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from index.errors import IndexDamagedError, SettingsError, StoreError
-from index.milvus_client import MilvusConnection
+from index.milvus_collections import MilvusCollections
 from index.milvus_kinds import HNSW_FROM, MilvusKind, build_params
 from index.milvus_place import MilvusPlace
-from index.milvus_records import PIECE, pieces
+from index.milvus_records import PIECE, pieces, record_of
 from index.milvus_store import MilvusReader
 from index.milvus_writer import MilvusWriter
 from index.sentence_vectors import FoundSentences
@@ -87,12 +87,20 @@ def test_a_search_is_exact(codes: list[int] | None, k: int, kept_open: MilvusRea
 
 def test_what_a_search_found_is_not_asked_for_again(place: MilvusPlace, written: str) -> None:
     with MADE.read(place, written) as reader:
-        (rows,) = reader.near(QUERIES[:1], 200)
+        rows = np.concatenate([reader.near(QUERIES[:1], 50, [code])[0] for code in range(5)])
         reader._connection.close()  # whoever asks now is told
         assert np.array_equal(reader.vectors(rows), MADE.vectors[rows])
         assert same(reader.sentences(rows), rows.tolist())
         with pytest.raises(StoreError, match="was closed"):
             reader.passages(rows)
+
+
+def test_what_is_kept_of_searches_is_bounded(place: MilvusPlace, written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("index.milvus_store._REMEMBERED", 60_000)  # bytes, of some 350 for a row
+    with MADE.read(place, written) as reader:
+        rows = [reader.near(query[None], 100)[0] for query in QUERIES]
+        assert 100 <= len(reader._brought) < 200
+        assert np.array_equal(reader.vectors(np.concatenate(rows)), MADE.vectors[np.concatenate(rows)])
 
 
 def test_many_queries_find_the_same_as_one(kept_open: MilvusReader, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,6 +235,45 @@ def test_rows_that_are_missing_are_told(tmp_path: Path) -> None:
         reader.passages([3, 10])
 
 
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"sentences": ["!"]}, "not base64"),
+        ({"sentences": ["QUJD"]}, "take 3 bytes, which no number of them does"),
+        ({"places": ["[[1]]"]}, "holds a record that cannot be read"),
+        ({"metadata": ["{"]}, "holds a record that cannot be read"),
+    ],
+)
+def test_a_record_that_something_else_wrote_is_told(changed: dict[str, list[str]], told: str, tmp_path: Path) -> None:
+    place = MilvusPlace.parse(str(tmp_path / "a.db"))
+    made = Made(3)
+    collection = made.write(place)
+    connection = MilvusCollections(place)
+    record = record_of(1, made.passages[1], made.vectors[1], "")
+    connection.upsert(collection, [{**record, **changed}])
+    connection.close()
+    with (
+        made.read(place, collection) as reader,
+        pytest.raises(IndexDamagedError, match=f"{collection} .*{told}.*Build the index again"),
+    ):
+        list(reader.blocks())
+
+
+def test_an_index_without_sentences_has_none(tmp_path: Path) -> None:
+    place = MilvusPlace.parse(str(tmp_path / "a.db"))
+    made = Made(3)
+    with MilvusWriter.begin(place, DIM) as writer:
+        writer.append(range(3), made.passages, made.vectors, None)
+        writer.finish(3)
+    with MilvusReader.open(
+        place, writer.collection, dataclasses.replace(made.contents(), has_sentences=False)
+    ) as reader:
+        assert reader.sentences([0, 2]) is None
+        assert reader.passages([2]) == made.passages[2:]
+        (block,) = reader.blocks()
+        assert (block.sentences.vectors.shape, block.sentences.starts.tolist()) == ((0, DIM), [0, 0, 0, 0])
+
+
 def test_a_wrong_vector_is_never_written(tmp_path: Path) -> None:
     made = Made(2)
     with MilvusWriter.begin(MilvusPlace.parse(str(tmp_path / "a.db")), DIM) as writer:
@@ -263,9 +310,9 @@ def test_languages_with_odd_names_are_found(tmp_path: Path) -> None:
 
 def test_a_collection_of_something_else_is_not_touched(tmp_path: Path) -> None:
     place = MilvusPlace.parse(str(tmp_path / "a.db"))
-    connection = MilvusConnection(place)
+    connection = MilvusCollections(place)
     for name in ("manytongues_g000001", "other", "manytongues_g1x"):
-        connection._client.create_collection(name, dimension=4)
+        connection.client.create_collection(name, dimension=4)
     with pytest.raises(IndexDamagedError, match=r"manytongues_g000001 is no collection of passages.*#NAME"):
         MilvusWriter.begin(place, DIM)
     with pytest.raises(StoreError, match="a collection has this name"):
