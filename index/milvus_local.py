@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +31,10 @@ class _Opened:
 
 
 def open_file(path: str) -> str:
-    """Return the loopback address that serves a file in this process, which is opened if it is not; made if missing.
+    """Return the address that serves a file in this process, which is opened if it is not, and made if missing.
+
+    It is a socket in a folder that no other user can enter; on Windows, where gRPC has none, a port of the loopback
+    interface, which asks nobody for a password.
 
     Raises:
         FileBusyError: When another process has it open.
@@ -61,11 +67,16 @@ def _serve(path: str) -> _Opened:
         ) from error
     # What it logs, with tracebacks, it also answers, and that becomes an error of ours.
     logging.getLogger("milvus_lite").setLevel(logging.CRITICAL)
+    folder = None if os.name == "nt" else tempfile.mkdtemp(prefix="tongues-")
+    host = f"unix:{folder}/milvus" if folder else "127.0.0.1"  # milvus-lite puts a colon and the port behind it
     try:
-        server, database, port = start_server_in_thread(path, host="127.0.0.1", port=0)
-    except DataDirLockedError as error:
-        raise FileBusyError(str(error)) from error
-    except (OSError, ValueError, RuntimeError) as error:
+        server, database, port = start_server_in_thread(path, host=host, port=0)
+    except BaseException as error:
+        _remove(folder)
+        if isinstance(error, DataDirLockedError):
+            raise FileBusyError(str(error)) from error
+        if not isinstance(error, OSError | ValueError | RuntimeError):
+            raise
         reason = getattr(error, "strerror", None) or error
         raise StoreError(
             f"{path}: the embedded Milvus cannot open it ({reason}). Check the path and its rights, or name another."
@@ -74,8 +85,14 @@ def _serve(path: str) -> _Opened:
     def close() -> None:
         server.stop(grace=_GRACE).wait()
         database.close()
+        _remove(folder)
 
-    return _Opened(f"http://127.0.0.1:{port}", close)
+    return _Opened(f"{host}:0" if folder else f"http://{host}:{port}", close)
+
+
+def _remove(folder: str | None) -> None:
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @atexit.register

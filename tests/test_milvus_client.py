@@ -236,7 +236,8 @@ time.sleep({seconds})
 connection.close()
 """
     args = [sys.executable, "-c", code, place.uri]
-    process = subprocess.Popen(args, stdout=subprocess.PIPE, env=environment(), cwd=ROOT)
+    env = environment(TMPDIR=str(Path(place.uri).parent))  # killed, it leaves its socket there
+    process = subprocess.Popen(args, stdout=subprocess.PIPE, env=env, cwd=ROOT)
     assert process.stdout is not None
     assert process.stdout.readline() == b"open\n"
     return process
@@ -305,8 +306,10 @@ connection.create("a", 4)
 print([name for name in os.environ if name in ("MILVUS_URI", "PYTHON_DOTENV_DISABLED")], connection.collections())
 """  # it ends without closing
     args = [sys.executable, "-W", "error", "-c", code, str(tmp_path / "a.db")]
-    ended = subprocess.run(args, capture_output=True, env=environment(), cwd=tmp_path, timeout=60, check=True)
+    env = environment(TMPDIR=str(tmp_path))
+    ended = subprocess.run(args, capture_output=True, env=env, cwd=tmp_path, timeout=60, check=True)
     assert (ended.stdout, ended.stderr) == (b"[] ['a']\n", b"")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".env", "a.db"]
 
 
 def test_requests_of_several_threads_are_answered(server: Server) -> None:

@@ -80,7 +80,14 @@ def is_whole(made: Made, reader: MilvusReader) -> bool:
 def test_a_killed_writer_leaves_the_old_generation_and_is_cleared_away(at: str, place: MilvusPlace) -> None:
     old = OLD.write(place)
     args = [sys.executable, "-c", KILLED, str(place), at, old]
-    killed = subprocess.run(args, capture_output=True, env=environment(), cwd=ROOT, timeout=60, check=False)
+    killed = subprocess.run(
+        args,
+        capture_output=True,
+        env=environment(TMPDIR=str(Path(place.uri).parent)),
+        cwd=ROOT,
+        timeout=60,
+        check=False,
+    )
     assert (killed.returncode, killed.stdout) == (-9, b"killed here\n"), killed.stderr.decode()
     with OLD.read(place, old) as reader:
         assert reader.current() == old
@@ -99,7 +106,14 @@ def test_a_killed_writer_leaves_the_old_generation_and_is_cleared_away(at: str, 
 def test_a_writer_killed_after_the_switch_lost_nothing(place: MilvusPlace) -> None:
     old = OLD.write(place)
     args = [sys.executable, "-c", KILLED, str(place), "switched", old]
-    assert subprocess.run(args, capture_output=True, env=environment(), cwd=ROOT, timeout=60, check=False).returncode
+    assert subprocess.run(
+        args,
+        capture_output=True,
+        env=environment(TMPDIR=str(Path(place.uri).parent)),
+        cwd=ROOT,
+        timeout=60,
+        check=False,
+    ).returncode
     # The index directory still names the old one: it is kept, whatever the alias names.
     for name, made in ((old, OLD), ("manytongues_g000002", NEW)):
         with made.read(place, name) as reader:
@@ -111,7 +125,14 @@ def test_a_writer_killed_after_the_switch_lost_nothing(place: MilvusPlace) -> No
 
 def test_a_first_writer_that_was_killed_is_cleared_away(place: MilvusPlace) -> None:
     args = [sys.executable, "-c", KILLED, str(place), "append"]
-    assert subprocess.run(args, capture_output=True, env=environment(), cwd=ROOT, timeout=60, check=False).returncode
+    assert subprocess.run(
+        args,
+        capture_output=True,
+        env=environment(TMPDIR=str(Path(place.uri).parent)),
+        cwd=ROOT,
+        timeout=60,
+        check=False,
+    ).returncode
     assert collections(place) == ["manytongues_g000001"]
     assert NEW.write(place) == "manytongues_g000002"
     assert collections(place) == ["manytongues_g000002"]
