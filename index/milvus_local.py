@@ -15,6 +15,8 @@ from index.errors import StoreError
 
 _OPEN: dict[str, _Opened] = {}
 _GUARD = threading.Lock()
+_LONGEST = 75
+"""Characters of the folder of temporary files: with our own, the path of a socket has 100 at most, of 103 allowed."""
 _GRACE = 2.0
 """Seconds that requests under way get to end when the last user closes."""
 
@@ -33,8 +35,8 @@ class _Opened:
 def open_file(path: str) -> str:
     """Return the address that serves a file in this process, which is opened if it is not, and made if missing.
 
-    It is a socket in a folder that no other user can enter; on Windows, where gRPC has none, a port of the loopback
-    interface, which asks nobody for a password.
+    It is a socket in a folder that no other user can enter; where that cannot be, as on Windows, it is a port of the
+    loopback interface, which asks nobody for a password.
 
     Raises:
         FileBusyError: When another process has it open.
@@ -67,7 +69,8 @@ def _serve(path: str) -> _Opened:
         ) from error
     # What it logs, with tracebacks, it also answers, and that becomes an error of ours.
     logging.getLogger("milvus_lite").setLevel(logging.CRITICAL)
-    folder = None if os.name == "nt" else tempfile.mkdtemp(prefix="tongues-")
+    has_socket = os.name != "nt" and len(tempfile.gettempdir()) <= _LONGEST
+    folder = tempfile.mkdtemp(prefix="tongues-") if has_socket else None
     host = f"unix:{folder}/milvus" if folder else "127.0.0.1"  # milvus-lite puts a colon and the port behind it
     try:
         server, database, port = start_server_in_thread(path, host=host, port=0)

@@ -267,6 +267,24 @@ def test_a_file_is_opened_once_in_a_process_and_let_go_by_the_last(tmp_path: Pat
         assert process.wait(timeout=20) == 0
 
 
+@pytest.mark.parametrize("is_long", [False, True])
+def test_a_file_is_served_by_a_socket_of_this_user_or_by_a_port(is_long: bool, tmp_path: Path) -> None:
+    temporary = tmp_path / ("t" * 100 if is_long else "t")
+    temporary.mkdir()
+    code = """
+import os, sys
+from index import milvus_local
+address = milvus_local.open_file(sys.argv[1])
+path = address.removeprefix("unix:")
+print(address[:9], oct(os.stat(os.path.dirname(path)).st_mode)[-3:] if os.path.exists(path) else "")
+milvus_local.close_file(sys.argv[1])
+"""
+    args, env = [sys.executable, "-c", code, str(tmp_path / "a.db")], environment(TMPDIR=str(temporary))
+    shown = subprocess.run(args, capture_output=True, env=env, cwd=ROOT, timeout=60, check=True).stdout
+    assert shown == (b"http://12 \n" if is_long else f"unix:{str(tmp_path)[:4]} 700\n".encode())
+    assert list(temporary.iterdir()) == []
+
+
 def test_a_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"a.db: the embedded Milvus cannot open it \(Not a directory\)"):
