@@ -61,6 +61,7 @@ def build(
     settings: BuildSettings | None = None,
     encoder: Encoder | None = None,
     strict: bool = False,
+    root: str | os.PathLike[str] = "",
     progress: Progress = SILENT,
 ) -> BuildReport:
     """Build an index of files and folders, replacing the one in ``out`` when it is complete.
@@ -72,6 +73,7 @@ def build(
         encoder: An encoder to use instead of the settings' model.
         strict: Keep the index as it was when anything could not be read, files of a walked folder in formats without a
             reader not counted.
+        root: The folder that relative sources are relative to; "" for the current one.
         progress: Told how far the build is.
 
     Raises:
@@ -83,7 +85,7 @@ def build(
     names = source_names(sources)
     if not names:
         raise InputError("no source was named; name files, folders or patterns to index.")
-    files = list(find_files(names, outside=Path(out)))
+    files = list(find_files(names, outside=Path(out), root=Path(root) if root else None))
     total = sum(file.size for file in files if not isinstance(file, Rejected))
 
     def steps(writer: GenerationWriter) -> Iterator[Step]:
@@ -91,7 +93,7 @@ def build(
         for file in files:
             yield from [Step(file)] if isinstance(file, Rejected) else changes.read([look_at(file)])
 
-    return _build(steps, total, names, Path(out), settings, encoder, progress, strict=strict)
+    return _build(steps, total, names, Path(out), settings, encoder, progress, strict=strict, root=os.fspath(root))
 
 
 def source_names(sources: Sequence[str | os.PathLike[str]] | str | os.PathLike[str]) -> list[str]:
@@ -139,9 +141,15 @@ def _build(
     progress: Progress,
     *,
     strict: bool = False,
+    root: str = "",
 ) -> BuildReport:
+    root = root or str(Path.cwd())
     began = time.monotonic()
-    parallel_langs(own_parallel(settings, ""))
+    parallel_langs(own_parallel(settings, root))
+    if settings.store:
+        from index.milvus_index import check_place
+
+        settings = check_place(settings)
     with locked(out), contextlib.ExitStack() as stack:
         # The model is loaded later: an --out that cannot be used should not cost a minute.
         encoder = encoder or open_encoder(settings.model, progress)
@@ -152,7 +160,8 @@ def _build(
         if known:
             stack.enter_context(known)
             lossy = any(one.numbers not in (VectorNumbers.FLOAT32, settings.vectors) for one in known.manifest.segments)
-            embedded.add_store(known, sentences_only=lossy)
+            passages = stack.enter_context(contextlib.closing(known.open_passages(to_search=False)))
+            embedded.add(passages, passages.iter_texts(), sentences_only=lossy)
         with write_generation(out, encoder.fingerprint, settings) as writer:
             pipeline = Pipeline(writer, settings, encoder, embedded, progress)
             progress.start("indexing", total, "B")
@@ -162,8 +171,12 @@ def _build(
                 progress.end()
             check_not_empty(writer.n_passages, rejected)
             check_strict(out, rejected, strict=strict)
-            manifest = finish(writer, settings, names, str(Path.cwd()), encoder, progress)
+            manifest = finish(writer, settings, names, root, encoder, progress)
         embedded.clear()
+        if manifest.store:
+            from index.milvus_index import collect
+
+            collect(manifest)
     counts = manifest.counts
     return BuildReport(
         out=out,
@@ -224,7 +237,7 @@ def finish(
             progress.note(notice)
     # A path may hold bytes that are no text.
     shown = [name.encode("utf-8", "backslashreplace").decode() for name in (root, *sources)]
-    return writer.finish(shown[1:], shown[0], means)
+    return writer.finish(shown[1:], shown[0], means, progress)
 
 
 def own_parallel(settings: BuildSettings, root: str) -> Path | None:

@@ -154,6 +154,8 @@ class BuildSettings:
         parallel: A file of texts that say the same in several languages, to balance these by beside the project's own
             in English, Telugu, Persian, Lithuanian and Urdu; "" for none.
         kind: How the vectors are searched.
+        store: Where passages and vectors are kept: "" for files in the index directory, "milvus:URI" for a collection
+            of Milvus, embedded (a path that ends in .db) or on a server.
         vectors: Number format of the passages' vectors on disk.
     """
 
@@ -164,6 +166,7 @@ class BuildSettings:
     sentences: bool = True
     parallel: str = ""
     kind: IndexKind | str = IndexKind.AUTO
+    store: str = ""
     vectors: VectorNumbers | str = VectorNumbers.FLOAT32
 
     def __post_init__(self) -> None:

@@ -230,6 +230,12 @@ class DocumentWriter:
             "rejected": one("SELECT count(*) FROM rejected"),
         }
 
+    def remove_passages(self) -> None:
+        """Remove all passages and where they stand: they are kept elsewhere."""
+        for table in ("passages", "occurrences"):
+            self._database.execute(f"DELETE FROM {table}")
+        self._database.execute("VACUUM")
+
     def optimize(self) -> None:
         """Have SQLite gather what makes its queries fast."""
         self._database.execute("PRAGMA optimize")

@@ -13,22 +13,24 @@ import json
 import shutil
 import zipfile
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from index.encoder import Fingerprint
-from index.errors import IndexDamagedError
+from index.errors import IndexDamagedError, StoreError
 from index.files import write_bytes
 from index.layout import VECTORS, within
 from index.manifest import record_file
 from index.records import model_text
 from index.sentence_files import SENTENCE_FILES
+from index.vectors import to_int8
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from index.passages import Part, Passages
     from index.records import Vectors
     from index.store import Store
 
@@ -38,6 +40,8 @@ SENTENCE = b"s"
 _ARRAYS = ("passage_keys", "passages", "sentence_keys", "sentences")
 _KEY = 16
 _SUFFIX = ".npz"
+_PLACE_BITS = 20
+"""A sentence's place is the row of its passage, and its number there in so many bits."""
 _STORE = -1
 """Stands for the index where else the number of a batch stands."""
 
@@ -89,7 +93,7 @@ class Embedded:
         self._folder = folder / vector_fingerprint(fingerprint)
         self._dim = fingerprint.dim
         self._passages, self._sentences = _Keys(), _Keys()
-        self._store: Store | None = None
+        self._known: Passages | None = None
         self._paths = sorted(self._folder.glob(f"*{_SUFFIX}")) if self._folder.is_dir() else []
         self._batch: tuple[int, dict[str, NDArray[Any]]] | None = None
         self.n_kept = 0
@@ -104,35 +108,33 @@ class Embedded:
             self.n_kept += len(batch["passages"])
         self._next = 1 + max((int(path.stem) for path in self._paths if path.stem.isdigit()), default=-1)
 
-    def add_store(self, store: Store, rows: Sequence[int] | None = None, *, sentences_only: bool = False) -> None:
-        """Take what an index holds, or some rows of it; it must stay open. The same encoder must have made it.
+    def add(self, known: Passages, parts: Iterable[Part], *, sentences_only: bool = False) -> None:
+        """Take vectors that an index holds; the same encoder must have made it.
 
         Args:
-            store: The index.
-            rows: Which passages; None for all.
+            known: The passages of the index; they must stay open, and it is one index only.
+            parts: Rows of them, and their texts.
             sentences_only: Leave the vectors of passages alone: they are kept in fewer bytes than is wanted now.
 
         Raises:
-            IndexDamagedError: When it cannot be read.
+            StoreError: When it cannot be read.
         """
         import numpy as np
 
-        self._store = store
-        of_store = store.sentences()
-        found = store.documents.texts(rows) if rows is not None else {}
-        parts = store.documents.iter_texts(0, store.n_rows) if rows is None else [(list(found), list(found.values()))]
-        for numbers, texts in parts:
+        self._known = known
+        for rows, texts in parts:
             if not sentences_only:
                 keys_of = (text_key(PASSAGE, model_text(context, text)) for context, text in texts)
-                self._passages.add(b"".join(keys_of), _STORE, numbers)
-            if of_store is None:
+                self._passages.add(b"".join(keys_of), _STORE, rows)
+            found = known.sentences(np.array(rows, np.int64))
+            if found is None:
                 continue
-            spans, starts, _ = of_store.stored(np.array(numbers, np.int64))
             keys = bytearray()
             for i, (_, text) in enumerate(texts):
-                for begin, end in spans[starts[i] : starts[i + 1]].tolist():
+                for begin, end in found.spans[found.starts[i] : found.starts[i + 1]].tolist():
                     keys += text_key(SENTENCE, text[begin:end])
-            places = [row << 20 | j for row, n in zip(numbers, np.diff(starts).tolist(), strict=True) for j in range(n)]
+            counts = np.diff(found.starts).tolist()
+            places = [row << _PLACE_BITS | j for row, n in zip(rows, counts, strict=True) for j in range(n)]
             self._sentences.add(bytes(keys), _STORE, places)
 
     def passages(self, texts: Sequence[str]) -> tuple[NDArray[np.bool_], Vectors]:
@@ -157,24 +159,22 @@ class Embedded:
                 found[at] = (
                     self._from_store(places[at], name) if origin == _STORE else self._read(origin)[name][places[at]]
                 )
-            except (*_DAMAGE, IndexDamagedError):
+            except (*_DAMAGE, StoreError):
                 there[at] = False  # is embedded again
         return there, found
 
     def _from_store(self, places: NDArray[np.int64], name: str) -> NDArray[Any]:
         import numpy as np
 
-        if self._store is None:
+        if self._known is None:
             raise IndexDamagedError("no index to take vectors from")
         if name == "passages":
-            return self._store.vectors()[places]
-        of_store = self._store.sentences()
-        if of_store is None:
+            return self._known.vectors(places)
+        rows, inverse = np.unique(places >> _PLACE_BITS, return_inverse=True)
+        found = self._known.sentences(rows)
+        if found is None:
             raise IndexDamagedError("no sentences to take vectors from")
-        rows, inverse = np.unique(places >> 20, return_inverse=True)
-        _, starts, stored = of_store.stored(rows)
-        vectors: NDArray[Any] = stored[starts[inverse] + (places & (1 << 20) - 1)]
-        return vectors
+        return to_int8(found.vectors[found.starts[inverse] + (places & (1 << _PLACE_BITS) - 1)])
 
     def _read(self, number: int) -> dict[str, NDArray[Any]]:
         """Return the arrays of a batch; the last one read is kept, since texts come in the order of their batches."""

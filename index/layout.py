@@ -47,8 +47,15 @@ def within(segment: str, name: str) -> str:
     return f"{segment}/{name}" if segment else name
 
 
-def files_of(format_version: int, segments: Sequence[str]) -> tuple[str, ...]:
-    """Return the paths of the files that a generation has beside its manifest."""
+def files_of(format_version: int, segments: Sequence[str], *, elsewhere: bool = False) -> tuple[str, ...]:
+    """Return the paths of the files that a generation has beside its manifest.
+
+    Args:
+        format_version: The version of the directory's form.
+        segments: The names of its segments.
+        elsewhere: Whether passages and vectors are not in files.
+    """
     if format_version < 3:
         return _FORMAT_1 if format_version == 1 else _FORMAT_2
-    return (*SHARED_FILES, *(within(segment, name) for segment in segments for name in SEGMENT_FILES))
+    of_segment = (LANGS, *LEXICAL_FILES) if elsewhere else SEGMENT_FILES
+    return (*SHARED_FILES, *(within(segment, name) for segment in segments for name in of_segment))

@@ -99,7 +99,8 @@ class Manifest:
         segments: Its parts, in the order of their rows.
         dead: How many rows stand in no document any more.
         root: The folder that relative sources are relative to.
-        store: Where passages and vectors are when they are not in files: "milvus:" and a URI.
+        store: Where passages and vectors are when they are not in files (``index.milvus_place.MilvusPlace``), or "".
+        collection: Their collection there.
         metric: What the vector index compares by.
         balance: The part of the languages' offsets taken out of the vectors in the vector index.
         fitted_from: What each language's offset was fitted from (``index.balance.fitted_from``).
@@ -118,6 +119,7 @@ class Manifest:
     dead: int = 0
     root: str = ""
     store: str = ""
+    collection: str = ""
     metric: str = "inner product of unit vectors (cosine)"
     balance: float = 0.0
     fitted_from: Mapping[str, str] = field(default_factory=dict)
@@ -213,7 +215,14 @@ def _problems(manifest: Manifest) -> Iterator[str]:
     """Yield what a manifest cannot say; dataclasses take any value."""
     counts, encoder = manifest.counts, manifest.encoder
     segments = manifest.segments
-    texts: list[object] = [manifest.tool_version, manifest.created, manifest.metric, manifest.root, manifest.store]
+    texts: list[object] = [
+        manifest.tool_version,
+        manifest.created,
+        manifest.metric,
+        manifest.root,
+        manifest.store,
+        manifest.collection,
+    ]
     texts += [text for segment in segments for text in (segment.name, segment.kind, segment.numbers)]
     texts += [getattr(encoder, f.name) for f in dataclasses.fields(encoder) if isinstance(f.default, str)]
     texts += [*manifest.sources, *manifest.languages, *_mapped(manifest.fitted_from)]
@@ -247,6 +256,8 @@ def _problems(manifest: Manifest) -> Iterator[str]:
     pattern = r"s[0-9]{6,12}" if manifest.format_version > 2 else ""
     if not names or len(set(names)) != len(names) or not all(re.fullmatch(pattern, name) for name in names):
         yield "its segments have impossible names"
+    if bool(manifest.store) != bool(manifest.collection) or (manifest.store and (len(segments) > 1 or manifest.dead)):
+        yield "its place cannot be"
     if not all(isinstance(segment.recall, dict) for segment in segments):
         yield "its recall is none"
     if not all(segment.numbers in set(VectorNumbers) for segment in segments):

@@ -81,6 +81,7 @@ class Pipeline:
         self._encoder = encoder
         self._embedded = embedded
         self._progress = progress
+        self._known = writer.before.open_passages(to_search=False) if writer.before else None
         self.n_embedded = 0
         """Passages embedded; the others were known."""
 
@@ -128,8 +129,9 @@ class Pipeline:
         once = {text: i for i, text in enumerate(dict.fromkeys(all_sentences))}  # passages overlap by a sentence
         sentences = list(once)
         loosened = self._writer.documents.take_loosened()
-        if self._writer.before and loosened:  # what a changed document held, it may hold again
-            self._embedded.add_store(self._writer.before, loosened)
+        if self._known and loosened:  # what a changed document held, it may hold again
+            before = self._writer.known_texts(loosened)
+            self._embedded.add(self._known, [(list(before), list(before.values()))])
         known, vectors = self._embedded.passages(texts)
         known_sentences, stored = self._embedded.sentences(sentences)
         new = [texts[i] for i in np.flatnonzero(~known)]

@@ -55,6 +55,11 @@ def refit(
                 f"{out}: written in format {manifest.format_version}, which cannot be balanced anew. Build it once "
                 "more; its vectors are taken over."
             )
+        if manifest.store:
+            raise IndexFormatError(
+                f"{out}: keeps its vectors in {manifest.store}, where they cannot be balanced anew. Build it once more "
+                "with --parallel; its vectors are taken over."
+            )
         used = opened(encoder, manifest.encoder, progress)
         check_encoder(manifest, used.fingerprint, str(out))
         named = str(manifest.settings.get("parallel", "")) if parallel is None else os.fspath(parallel)

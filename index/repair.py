@@ -78,6 +78,8 @@ def repair(
         folder, manifest = _readable(out, report)
         if manifest.format_version < 3:
             raise IndexFormatError(f"{out}: written in format {manifest.format_version}. Build it again.")
+        if manifest.store:
+            raise IndexFormatError(f"{out}: keeps its passages in {manifest.store}. Build it again.")
         damaged = set(damaged_files(folder, manifest))
         if DATABASE in damaged:
             folder, manifest, damaged = _older(out, folder, report)

@@ -16,6 +16,7 @@ from index.kinds import open_vector_index
 from index.layout import CURRENT, DATABASE, DEAD, FAISS, GENERATIONS, LANGS, OFFSETS, VECTORS, files_of
 from index.lexical import LexicalIndex
 from index.manifest import Manifest, Segment, read_manifest
+from index.passages import Masks, Passages, PassagesInFiles
 from index.reading import keep_open
 from index.segments import SegmentedIndex, SegmentedRows
 from index.sentence_vectors import SentenceVectors
@@ -197,6 +198,31 @@ class Store:
             parts.append(open_vector_index(one.kind, self._path(one, FAISS), rows[-1]))
         return parts[0] if len(parts) == 1 else SegmentedIndex(parts, SegmentedRows(rows, dim))
 
+    def masks(self) -> Masks:
+        """Return which rows may be found, by their languages."""
+        import numpy as np
+
+        return Masks(np.minimum(self.lang_codes, max(0, len(self.manifest.languages) - 1)), self.alive())
+
+    def open_passages(self, masks: Masks | None = None, *, to_search: bool = True) -> Passages:
+        """Open the passages with their vectors, wherever they are.
+
+        Args:
+            masks: What ``masks`` gave, if it was asked before.
+            to_search: Open the vector index too.
+
+        Raises:
+            StoreError: When they cannot be read or reached.
+        """
+        if self.manifest.store:
+            import numpy as np
+
+            from index.milvus_index import PassagesInMilvus
+
+            return PassagesInMilvus(self.manifest, self.lang_codes, np.array(self.offsets()))
+        index = self.vector_index() if to_search else None
+        return PassagesInFiles(self.documents, index, self.vectors(), self.sentences(), masks or self.masks())
+
     def folders(self) -> list[Path]:
         """Return the folders of the segments, in the order of their rows."""
         return [self.folder / segment.name for segment in self.manifest.segments]
@@ -264,7 +290,8 @@ def current_generation(directory: Path) -> Path:
 
 def expected_files(manifest: Manifest) -> tuple[str, ...]:
     """Return the paths, below a generation's folder, of the files that it has beside its manifest."""
-    return files_of(manifest.format_version, [segment.name for segment in manifest.segments])
+    names = [segment.name for segment in manifest.segments]
+    return files_of(manifest.format_version, names, elsewhere=bool(manifest.store))
 
 
 def check_sizes(folder: Path, manifest: Manifest) -> None:

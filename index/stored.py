@@ -103,7 +103,7 @@ class StoredDocuments:
 
     def iter_texts(
         self, first: int, n_rows: int, n_at_once: int = 1024
-    ) -> Iterator[tuple[list[int], list[tuple[str, str]]]]:
+    ) -> Iterator[tuple[Sequence[int], Sequence[tuple[str, str]]]]:
         """Yield rows with the context and the text of each passage, some at a time, in the order of their rows.
 
         Args:

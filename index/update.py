@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from index.builder import check_not_empty, check_strict, finish, settings_of
+from index.builder import build, check_not_empty, check_strict, finish, settings_of
 from index.changes import ChangedDocuments, DocumentCounts, FileChanges
 from index.documents import DocumentWriter
 from index.embedded import Embedded
@@ -95,6 +95,9 @@ def update(
             return _report(store, sources.changes, _count(store, sources.changes), began)
         if sources.changes.is_nothing and list(store.manifest.sources) == sources.names:
             return _report(store, sources.changes, DocumentCounts(), began)
+        if store.manifest.store:
+            stack.close()
+            return _build_anew(store, sources, encoder, progress, strict=strict, began=began)
         return _update(store, sources, encoder, progress, strict=strict, began=began)
 
 
@@ -125,6 +128,11 @@ def update_documents(
     current_generation(out)
     with locked(out), Store.open(out) as store:
         _check_format(store)
+        if store.manifest.store:
+            raise IndexFormatError(
+                f"{out}: keeps its passages in {store.manifest.store}, where documents in memory cannot be added to "
+                "what is there. Build it again of all of them; vectors are taken over."
+            )
         nothing = FileChanges((), (), (), 0, ())
         sources = Sources(list(store.manifest.sources), store.manifest.root, nothing)
 
@@ -195,6 +203,34 @@ def _update(
         manifest = finish(writer, settings, sources.names, sources.root, used, progress)
     Embedded(out / EMBEDDED, manifest.encoder).clear()
     return _report(store, files, changes.counts, began, manifest, n_embedded, rejected)
+
+
+def _build_anew(
+    store: Store,
+    sources: Sources,
+    encoder: Encoder | OpenEncoder | None,
+    progress: Progress,
+    *,
+    strict: bool,
+    began: float,
+) -> UpdateReport:
+    """Write the next generation of an index in Milvus, whose collections never change: its vectors are taken over."""
+    with Store.open(store.directory) as before:
+        counts = _count(before, sources.changes)
+    settings = settings_of(store.manifest)
+    used = opened(encoder, store.manifest.encoder, progress)
+    check_encoder(store.manifest, used.fingerprint, str(store.directory))
+    report = build(
+        sources.names,
+        store.directory,
+        settings=settings,
+        encoder=used,
+        strict=strict,
+        root=sources.root,
+        progress=progress,
+    )
+    with Store.open(store.directory) as after:
+        return _report(after, sources.changes, counts, began, after.manifest, report.embedded, report.rejected)
 
 
 def _take_note(documents: DocumentWriter, files: FileChanges) -> None:

@@ -58,13 +58,12 @@ def check_counts(store: Store) -> None:
     Raises:
         IndexDamagedError: Naming the first file that does not.
     """
-    n, path = store.n_passages, store.folder / DATABASE
+    n = 0 if store.manifest.store else store.n_passages
+    path = store.folder / DATABASE
     stored, placed = store.documents.check()
     if (stored, placed) != (n, n):
         raise IndexDamagedError(
-            f"{path}: {stored} passages, {placed} of them in a document, where the manifest has {n}. {REPAIR}"
+            f"{path}: {stored} passages, {placed} of them in a document, where {n} belong. {REPAIR}"
         )
-    store.alive()
-    store.vector_index()
-    store.sentences()
     store.lexical()
+    store.open_passages().close()

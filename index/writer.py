@@ -22,6 +22,7 @@ from index.files import link, write_error
 from index.layout import DATABASE, DEAD, LANGS, MANIFEST, OFFSETS, SEGMENT_FILES, VECTORS, within
 from index.manifest import Counts, FileRecord, Manifest, Segment, record_file
 from index.merge import first_to_merge, merge
+from index.progress import Progress
 from index.records import UNKNOWN_LANG, Passage, Rejected
 from index.segment_writer import SegmentWriter
 from index.segments import SegmentedRows
@@ -104,6 +105,10 @@ class GenerationWriter:
         names = [segment.name for segment in self._segments]
         return f"s{1 + max((int(name[1:]) for name in names), default=0):06d}"
 
+    def known_texts(self, rows: Sequence[int]) -> dict[int, tuple[str, str]]:
+        """Return the context and the text of passages of the generation before; those not there are left out."""
+        return self.before.documents.texts(rows) if self.before else {}
+
     @property
     def n_passages(self) -> int:
         """New passages so far."""
@@ -145,13 +150,14 @@ class GenerationWriter:
         """Whether there are languages whose offsets must be fitted."""
         return self.before is None or len(self.languages) > len(self.before.manifest.languages)
 
-    def finish(self, sources: Sequence[str], root: str, parallel: Means) -> Manifest:
+    def finish(self, sources: Sequence[str], root: str, parallel: Means, progress: Progress) -> Manifest:
         """Write what derives from the passages and vectors, then the manifest.
 
         Args:
             sources: What the index is made of, in order.
             root: The folder that relative sources are relative to.
             parallel: What languages are balanced by; not used where no new language is.
+            progress: Told how far passages are sent when they are kept elsewhere.
         """
         import numpy as np
 
@@ -160,11 +166,13 @@ class GenerationWriter:
             offsets, is_anew = self._fit(codes, parallel)
             save_array(self.folder / OFFSETS, offsets)
             self._merge()
-            self._write_vector_indexes(offsets, is_anew=is_anew)
+            if not self._settings.store:
+                self._write_vector_indexes(offsets, is_anew=is_anew)
             save_array(self.folder / DEAD, np.array(self._dead, np.int64))
             counts = self._count()
             self.documents.optimize()
             self.documents.close()
+            collection = self._publish(offsets, progress) if self._settings.store else ""
             manifest = Manifest(
                 tool_version=__version__,
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -177,10 +185,21 @@ class GenerationWriter:
                 segments=tuple(self._segments),
                 dead=len(self._dead),
                 root=root,
+                store=self._settings.store,
+                collection=collection,
                 balance=STRENGTH,
                 fitted_from=self._fitted_from(counts, parallel),
             )
             return write_manifest(self.folder, manifest, self.before)
+
+    def _publish(self, offsets: Vectors, progress: Progress) -> str:
+        """Move passages and vectors to where they are kept; returns the name of their collection."""
+        from index.milvus_index import publish, strip
+
+        segment, collection = publish(self.folder, self._segments[0], offsets, self._settings, progress)
+        strip(self.folder, segment)
+        self._segments = [segment]
+        return collection
 
     def _finish_segment(self) -> LangCodes:
         """Finish the new segment; returns the languages of all rows."""

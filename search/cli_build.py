@@ -49,6 +49,12 @@ if TYPE_CHECKING:
 )
 @choice_option("--kind", IndexKind.AUTO, "How vectors are searched; auto goes by the number of passages.")
 @choice_option("--vectors", VectorNumbers.FLOAT32, "Number format of the passages' vectors on disk.")
+@click.option(
+    "--store",
+    default="",
+    metavar="milvus:URI",
+    help="Keep passages and vectors in Milvus: milvus:FILE.db, or milvus:https://HOST:PORT.  [default: files in --out]",
+)
 @click.option("--text-field", default="text", show_default=True, help="Field of JSON Lines and tables with the text.")
 @click.option("--id-field", default="", help="Field with the id.  [default: _id, id or doc_id]")
 @click.option("--title-field", default="title", show_default=True, help="Field with the title.")
@@ -158,6 +164,7 @@ def _settings(options: dict[str, Any]) -> BuildSettings:
         parallel=options["parallel"],
         kind=options["kind"],
         vectors=options["vectors"],
+        store=options["store"],
     )
 
 

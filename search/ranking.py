@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from index.lexical import LexicalQuery
     from index.records import Rows, Vectors
     from index.store import Store
-    from index.vector_index import VectorSearch
 
 CLOSELY = 100
 """Passages whose sentences are looked at, however many are asked for: what comes first must not depend on that.
@@ -35,25 +34,23 @@ _BY_WORDS = 50
 class Ranker:
     """Ranks the passages of an index."""
 
-    def __init__(self, store: Store, vector_index: VectorSearch) -> None:
-        """Map what ranking reads; later builds may clear the files away, and this index still answers.
+    def __init__(self, store: Store) -> None:
+        """Open what ranking reads.
 
         Raises:
-            IndexDamagedError: When it cannot be read.
+            StoreError: When it cannot be read or reached.
         """
         import numpy as np
 
         self._folder = store.folder
-        self._index = vector_index
-        self._vectors = store.vectors()
-        self._alive = store.alive()
+        self._masks = store.masks()
         self._codes = np.minimum(store.lang_codes, max(0, len(store.manifest.languages) - 1))
         self._offsets = np.array(store.offsets())
         self._indexed = store.manifest.balance
-        self._sentences = store.sentences()
         self._lexical = store.lexical()
-        self._masks: dict[tuple[int, ...], NDArray[np.bool_]] = {}
+        self.passages = store.open_passages(self._masks)
         if not np.isfinite(self._offsets).all():
+            self.passages.close()
             raise self._damaged()
 
     def rank(
@@ -89,7 +86,7 @@ class Ranker:
             of_query = []
             for rows, group in zip(near, groups, strict=True):
                 with np.errstate(over="ignore", invalid="ignore"):  # a damaged file may hold any number
-                    found = self._order(vectors[i], rows[i], words, self._mask(group), taken, settings)
+                    found = self._order(vectors[i], rows[i], words, self._masks.of(group), taken, settings)
                     if not np.isfinite(found.scores).all():
                         raise self._damaged()
                 of_query.append(found[:k])
@@ -105,9 +102,9 @@ class Ranker:
         import numpy as np
 
         if strength == self._indexed or not self._offsets.any():
-            return self._index.candidates(vectors, n, self._mask(group))
+            return self.passages.near(vectors, n, group)
         codes = range(len(self._offsets)) if group is None else group
-        by_lang = [self._index.candidates(vectors, n, self._mask([code])) for code in codes]
+        by_lang = [self.passages.near(vectors, n, [code]) for code in codes]
         return [np.concatenate(rows) for rows in zip(*by_lang, strict=True)]
 
     def _by_words(self, words: LexicalQuery | None, k: int, group: Sequence[int] | None) -> Ranked:
@@ -115,7 +112,7 @@ class Ranker:
 
         if words is None:
             return Ranked.make(np.empty(0, np.int64))
-        scores, among = words.all_scores(), self._mask(group)
+        scores, among = words.all_scores(), self._masks.of(group)
         rows = np.flatnonzero(scores > 0 if among is None else (scores > 0) & among)
         if len(rows) > k:
             rows = rows[scores[rows] >= np.partition(scores[rows], -k)[-k]]
@@ -146,7 +143,7 @@ class Ranker:
         by_words = near[:0] if words is None else words.best(_BY_WORDS, among)
         rows = np.union1d(near, by_words)
         codes = self._codes[rows]
-        plain, level = cosines(vector, self._vectors[rows], codes, taken)
+        plain, level = cosines(vector, self.passages.vectors(rows), codes, taken)
         lexical = np.zeros(len(rows), np.float32)
         if words is not None:
             expected = settings.weights.lexical_expected * words.coverage[codes]
@@ -166,25 +163,13 @@ class Ranker:
         """Return passages in the order of their scores, their sentences looked at."""
         import numpy as np
 
-        if self._sentences is not None:
-            sentences = self._sentences.of(found.rows)
+        sentences = self.passages.sentences(found.rows)
+        if sentences is not None:
             parts = cosines(vector, sentences.vectors, np.repeat(codes, np.diff(sentences.starts)), taken)
             level = found.dense + found.balance
             plain, level, highlights = with_sentences(found.dense, level, sentences, *parts, settings.weights)
             found = Ranked(found.rows, plain, level - plain, found.lexical, highlights)
         return found[np.lexsort((found.rows, -found.scores))]
-
-    def _mask(self, group: Sequence[int] | None) -> NDArray[np.bool_] | None:
-        """Return which rows stand in a document and are of these languages, shape (n_rows,); None for all rows."""
-        import numpy as np
-
-        if group is None:
-            return self._alive
-        key = tuple(group)
-        if key not in self._masks:
-            mask = np.isin(self._codes, key)
-            self._masks[key] = mask if self._alive is None else mask & self._alive
-        return self._masks[key]
 
     def _damaged(self) -> IndexDamagedError:
         return IndexDamagedError(

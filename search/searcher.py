@@ -78,7 +78,7 @@ class Searcher:
             )
         # FAISS and the model take about as long to load: side by side. All files are opened before the model is loaded:
         # later builds may clear them away.
-        ranker = Background(lambda: Ranker(store, store.vector_index()))
+        ranker = Background(lambda: Ranker(store))
         try:
             # A model that only the index names is not fetched: opening somebody's index must not use the network.
             encoder = encoder or open_encoder(
@@ -108,12 +108,13 @@ class Searcher:
         store = Store.open(self._store.directory)
         try:
             check_encoder(store.manifest, self._encoder.fingerprint, str(store.directory))
-            ranker = Ranker(store, store.vector_index())
+            ranker = Ranker(store)
         except BaseException:
             store.close()
             raise
-        old, self._store, self._ranker = self._store, store, ranker
-        old.close()
+        old_store, old_ranker, self._store, self._ranker = self._store, self._ranker, store, ranker
+        old_ranker.passages.close()
+        old_store.close()
         return True
 
     @property
@@ -245,7 +246,7 @@ class Searcher:
     ) -> list[list[Hit]]:
         """Return the hits of each query: group after group, the group with the best hit first."""
         wanted = sorted({int(row) for groups in found for ranked in groups for row in ranked.rows})
-        passages = dict(zip(wanted, self._store.passages(wanted), strict=True))
+        passages = dict(zip(wanted, self._ranker.passages.passages(wanted), strict=True))
         hits = []
         for query, groups in zip(queries, found, strict=True):
             words = self._ranker.words(query) if explain else None
@@ -261,6 +262,7 @@ class Searcher:
 
     def close(self) -> None:
         """Let go of the index's files."""
+        self._ranker.passages.close()
         self._store.close()
 
     def __enter__(self) -> Searcher:

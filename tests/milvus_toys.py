@@ -19,7 +19,7 @@ from index.milvus_place import MilvusPlace
 from index.milvus_store import MilvusContents, MilvusReader
 from index.milvus_writer import MilvusWriter
 from index.sentence_vectors import FoundSentences, to_int8
-from index.store import Occurrence, StoredPassage
+from index.stored import Occurrence, StoredPassage
 from index.vectors import unit_rows
 
 if TYPE_CHECKING:

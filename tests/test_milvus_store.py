@@ -16,7 +16,7 @@ from index.milvus_records import PIECE, pieces, record_of
 from index.milvus_store import MilvusReader
 from index.milvus_writer import MilvusWriter
 from index.sentence_vectors import FoundSentences
-from index.store import Occurrence, StoredPassage
+from index.stored import Occurrence, StoredPassage
 from index.vectors import unit_rows
 from tests.milvus_toys import DIM, LANGS, TEXTS, Made
 

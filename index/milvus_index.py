@@ -1,0 +1,203 @@
+"""An index whose passages and vectors are in Milvus: how they get there from a build, and how a search finds them.
+
+The directory keeps the manifest, the documents' names, the languages' codes and offsets, and the words. What Milvus
+holds is searched as FAISS would search it: vectors with the languages' offsets partly taken out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from index.balance import STRENGTH, BalancedVectors
+from index.config import BuildSettings
+from index.documents import DocumentWriter
+from index.errors import SettingsError, StoreError
+from index.layout import DATABASE, LANGS, VECTORS
+from index.manifest import FORMAT_VERSION, Manifest, Segment, read_manifest
+from index.milvus_collections import MilvusCollections
+from index.milvus_kinds import MilvusKind
+from index.milvus_place import MilvusPlace
+from index.milvus_store import MilvusContents, MilvusReader
+from index.milvus_writer import MilvusWriter
+from index.passages import Texts
+from index.progress import Progress
+from index.sentence_files import SENTENCE_FILES
+from index.sentence_vectors import FoundSentences, SentenceVectors
+from index.stored import StoredDocuments, StoredPassage
+from index.vectors import open_array, open_vectors
+
+if TYPE_CHECKING:
+    from index.records import LangCodes, Rows, Vectors
+
+_AT_ONCE = 1_024
+"""Passages read and sent at a time."""
+
+
+def check_place(settings: BuildSettings) -> BuildSettings:
+    """Check, before any long work, that an index can be written to the place in Milvus that its settings name.
+
+    Returns:
+        The settings with the place in full.
+
+    Raises:
+        SettingsError: When it names none, or no vector index of the kind can be made there.
+        StoreError: When it cannot be reached.
+    """
+    place = MilvusPlace.parse(settings.store)
+    if settings.kind not in set(MilvusKind):
+        known = ", ".join(MilvusKind)
+        raise SettingsError(f"{place}: Milvus makes no vector index of kind {settings.kind}. Choose {known}.")
+    place.check_kind(MilvusKind(str(settings.kind)))
+    with contextlib.closing(MilvusCollections(place)) as connection:
+        connection.collections()
+    return dataclasses.replace(settings, store=str(place))
+
+
+def publish(
+    folder: Path,
+    segment: Segment,
+    offsets: Vectors,
+    settings: BuildSettings,
+    progress: Progress,
+) -> tuple[Segment, str]:
+    """Move the passages and vectors of a generation to Milvus, from the files of its one segment.
+
+    Args:
+        folder: Of the generation; its database is closed.
+        segment: What it holds.
+        offsets: Of the languages, shape (n_langs, dim).
+        settings: Of the build.
+        progress: Told how far it is.
+
+    Returns:
+        The segment as it is in Milvus, and the name of the collection. The caller removes what is left in files.
+
+    Raises:
+        StoreError: When Milvus cannot be reached or written.
+    """
+    dim, at = offsets.shape[1], folder / segment.name
+    codes = open_array(at / LANGS, (segment.rows,), "uint16")
+    vectors = BalancedVectors(open_vectors(at / VECTORS, segment.rows, dim, segment.numbers), codes, offsets, STRENGTH)
+    sentences = SentenceVectors([at], [segment.rows], [segment.sentences], dim) if segment.sentences else None
+    kind = MilvusKind(str(settings.kind))
+    with (
+        contextlib.closing(StoredDocuments(folder / DATABASE, FORMAT_VERSION)) as documents,
+        MilvusWriter.begin(MilvusPlace.parse(settings.store), dim, kind, keep=_named(folder)) as writer,
+    ):
+        import numpy as np
+
+        progress.start("sending to Milvus", segment.rows, "passage")
+        try:
+            for start in range(0, segment.rows, _AT_ONCE):
+                rows = np.arange(start, min(start + _AT_ONCE, segment.rows))
+                passages = documents.passages(rows.tolist())
+                writer.append(rows.tolist(), passages, vectors[rows], sentences.of(rows) if sentences else None)
+                progress.advance(len(rows))
+            made = writer.finish(segment.rows)
+            writer.switch()
+        except BaseException:
+            writer.abandon()
+            raise
+        finally:
+            progress.end()
+        return dataclasses.replace(segment, kind=str(made)), writer.collection
+
+
+def _named(folder: Path) -> list[str]:
+    """Return the collections that generations beside a folder name."""
+    named = []
+    for one in folder.parent.iterdir():
+        with contextlib.suppress(StoreError):
+            named.append(read_manifest(one).collection)
+    return [name for name in named if name]
+
+
+def strip(folder: Path, segment: Segment) -> None:
+    """Remove from a generation what is in Milvus."""
+    for name in (VECTORS, *SENTENCE_FILES):
+        (folder / segment.name / name).unlink(missing_ok=True)
+    with contextlib.closing(DocumentWriter(folder / DATABASE)) as documents:
+        documents.remove_passages()
+
+
+def collect(manifest: Manifest) -> None:
+    """Drop old collections but the one before, once the directory names the new one."""
+    place = MilvusPlace.parse(manifest.store)
+    with contextlib.closing(MilvusCollections(place)) as connection:
+        writer = MilvusWriter(connection, manifest.collection, manifest.encoder.dim, MilvusKind.AUTO)
+        writer.collect()
+
+
+class PassagesInMilvus:
+    """The passages of a generation that are in a collection of Milvus."""
+
+    def __init__(self, manifest: Manifest, codes: LangCodes, offsets: Vectors) -> None:
+        """Open the collection.
+
+        Args:
+            manifest: Of the generation.
+            codes: The language of each row, shape (n_rows,).
+            offsets: Of the languages, shape (n_langs, dim).
+
+        Raises:
+            StoreError: When Milvus cannot be reached, or the collection is not what the manifest tells.
+        """
+        import numpy as np
+
+        self._codes = codes
+        self._taken = np.asarray(manifest.balance * offsets, np.float32)
+        counts = manifest.counts.languages
+        contents = MilvusContents(
+            languages=manifest.languages,
+            counts=tuple(counts.get(lang, 0) for lang in manifest.languages),
+            dim=manifest.encoder.dim,
+            kind=MilvusKind(manifest.kind),
+            has_sentences=manifest.counts.sentences > 0,
+        )
+        self._reader = MilvusReader.open(MilvusPlace.parse(manifest.store), manifest.collection, contents)
+
+    def near(self, queries: Vectors, n: int, codes: Sequence[int] | None) -> list[Rows]:
+        """Return for each query rows worth ranking, as ``Passages`` has it."""
+        return self._reader.near(queries, n, codes)
+
+    def vectors(self, rows: Rows) -> Vectors:
+        """Return the vectors of rows as the model gave them, shape (n, dim), unit rows."""
+        return unbalanced(self._reader.vectors(rows), self._taken[self._codes[rows]])
+
+    def sentences(self, rows: Rows) -> FoundSentences | None:
+        """Return the sentences of rows; None when the index has none."""
+        return self._reader.sentences(rows)
+
+    def passages(self, rows: Sequence[int]) -> list[StoredPassage]:
+        """Return the passages of rows, in the order given."""
+        return self._reader.passages(rows)
+
+    def iter_texts(self) -> Texts:
+        """Yield the texts of all passages, in the order of their rows."""
+        for block in self._reader.blocks():
+            yield block.rows.tolist(), [(passage.context, passage.text) for passage in block.passages]
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._reader.close()
+
+
+def unbalanced(vectors: Vectors, taken: Vectors) -> Vectors:
+    """Return the unit vectors that others were made of by taking something out of each.
+
+    b = (v - o) / |v - o| and |v| = 1, so v = s b + o with s² + 2 s b·o + |o|² = 1.
+
+    Args:
+        vectors: The balanced ones, shape (n, dim), unit rows.
+        taken: What was taken out of each, shape (n, dim), of less than unit length.
+    """
+    import numpy as np
+
+    along = np.einsum("ij,ij->i", vectors, taken, dtype=np.float64)
+    rest = np.maximum(along**2 + 1 - np.einsum("ij,ij->i", taken, taken, dtype=np.float64), 0)
+    rows: Vectors = ((np.sqrt(rest) - along)[:, None] * vectors + taken).astype(np.float32)
+    return rows
