@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from index.config import IndexKind
 from index.errors import IndexDamagedError
 from index.milvus_client import PATIENCE
 from index.milvus_collections import MOST_ROWS, REQUEST, MilvusCollections, current_of, generations
-from index.milvus_kinds import MilvusKind, search_params
+from index.milvus_kinds import search_params
 from index.milvus_place import MilvusPlace
 from index.milvus_records import (
     FIELDS,
@@ -52,7 +53,7 @@ class MilvusContents:
     languages: tuple[str, ...]
     counts: tuple[int, ...]
     dim: int
-    kind: MilvusKind
+    kind: IndexKind
     has_sentences: bool = True
 
 
