@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +89,8 @@ class MilvusReader:
             IndexDamagedError: When it is missing, or holds something else than the manifest tells.
             StoreError: When Milvus cannot be reached.
         """
+        if place.is_file and not Path(place.uri).exists():  # opening would make it
+            raise IndexDamagedError(f"{place}: this file is not there. Build the index again, or put it back.")
         connection = MilvusCollections(place, patience)
         try:
             connection.check(collection, contents.dim)

@@ -296,6 +296,12 @@ def test_another_dimension_or_collection_is_told(place: MilvusPlace, written: st
         MADE.read(place, "manytongues_g000099")
 
 
+def test_a_file_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(IndexDamagedError, match=r"a.db#manytongues: this file is not there. Build the index again"):
+        MADE.read(MilvusPlace.parse(str(tmp_path / "a.db")), "manytongues_g000001")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_closed_reader_says_so(reader: MilvusReader) -> None:
     reader.close()
     with pytest.raises(StoreError, match="this index was closed"):
