@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from index.config import IndexKind
 from index.errors import IndexDamagedError, StoreError
 from index.milvus_client import MilvusConnection, pauses, unless_done
-from index.milvus_kinds import MilvusKind
+from index.milvus_kinds import INDEX_TYPES
 from index.milvus_place import MilvusPlace
 from index.milvus_records import FIELDS, LANG, LONG_FIELDS, MOST_PIECES, N_PLACES, PASSAGE_ID, PIECE, ROW, VECTOR
 
@@ -22,13 +23,6 @@ REQUEST = 8 << 20
 """Bytes of records in one request, or of vectors in one answer. Source: a server takes and gives 64 MB."""
 MOST_ROWS = 16_384
 """Source: Milvus's limit for the rows a search may ask for."""
-
-_INDEX_TYPES = {
-    MilvusKind.FLAT: "FLAT",
-    MilvusKind.HNSW: "HNSW",
-    MilvusKind.IVF_SQ: "IVF_SQ8",
-    MilvusKind.IVF_PQ: "IVF_PQ",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +88,7 @@ class MilvusCollections(MilvusConnection):
         """Write records; those with the same row are replaced."""
         self.ask(f"writing to {collection}", lambda left: self.client.upsert(collection, list(records), timeout=left))
 
-    def build(self, collection: str, kind: MilvusKind, params: Mapping[str, Any]) -> None:
+    def build(self, collection: str, kind: IndexKind, params: Mapping[str, Any]) -> None:
         """Put on disk what was written, and make the indexes of vectors and languages.
 
         Raises:
@@ -102,7 +96,7 @@ class MilvusCollections(MilvusConnection):
         """
         self.ask(f"flushing {collection}", lambda left: self.client.flush(collection, timeout=left), LONG)
         made = self.client.prepare_index_params()
-        made.add_index(VECTOR, index_type=_INDEX_TYPES[kind], metric_type="IP", params=dict(params))
+        made.add_index(VECTOR, index_type=INDEX_TYPES[kind], metric_type="IP", params=dict(params))
         made.add_index(LANG, index_type="INVERTED")
         doing = f"making the {kind} index of {collection}"
         self.ask(

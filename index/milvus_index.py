@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from index.balance import STRENGTH, BalancedVectors
-from index.config import BuildSettings
+from index.config import BuildSettings, IndexKind
 from index.documents import DocumentWriter
-from index.errors import SettingsError, StoreError
+from index.errors import StoreError
 from index.layout import DATABASE, LANGS, VECTORS
 from index.manifest import FORMAT_VERSION, Manifest, Segment, read_manifest
 from index.milvus_collections import MilvusCollections
-from index.milvus_kinds import MilvusKind
 from index.milvus_place import MilvusPlace
 from index.milvus_store import MilvusContents, MilvusReader
 from index.milvus_writer import MilvusWriter
@@ -48,10 +47,7 @@ def check_place(settings: BuildSettings) -> BuildSettings:
         StoreError: When it cannot be reached.
     """
     place = MilvusPlace.parse(settings.store)
-    if settings.kind not in set(MilvusKind):
-        known = ", ".join(MilvusKind)
-        raise SettingsError(f"{place}: Milvus makes no vector index of kind {settings.kind}. Choose {known}.")
-    place.check_kind(MilvusKind(str(settings.kind)))
+    place.check_kind(IndexKind(settings.kind))
     with contextlib.closing(MilvusCollections(place)) as connection:
         connection.collections()
     return dataclasses.replace(settings, store=str(place))
@@ -83,7 +79,7 @@ def publish(
     codes = open_array(at / LANGS, (segment.rows,), "uint16")
     vectors = BalancedVectors(open_vectors(at / VECTORS, segment.rows, dim, segment.numbers), codes, offsets, STRENGTH)
     sentences = SentenceVectors([at], [segment.rows], [segment.sentences], dim) if segment.sentences else None
-    kind = MilvusKind(str(settings.kind))
+    kind = IndexKind(settings.kind)
     with (
         contextlib.closing(StoredDocuments(folder / DATABASE, FORMAT_VERSION)) as documents,
         MilvusWriter.begin(MilvusPlace.parse(settings.store), dim, kind, keep=_named(folder)) as writer,
@@ -128,7 +124,7 @@ def collect(manifest: Manifest) -> None:
     """Drop old collections but the one before, once the directory names the new one."""
     place = MilvusPlace.parse(manifest.store)
     with contextlib.closing(MilvusCollections(place)) as connection:
-        writer = MilvusWriter(connection, manifest.collection, manifest.encoder.dim, MilvusKind.AUTO)
+        writer = MilvusWriter(connection, manifest.collection, manifest.encoder.dim, IndexKind.AUTO)
         writer.collect()
 
 
@@ -155,7 +151,7 @@ class PassagesInMilvus:
             languages=manifest.languages,
             counts=tuple(counts.get(lang, 0) for lang in manifest.languages),
             dim=manifest.encoder.dim,
-            kind=MilvusKind(manifest.kind),
+            kind=IndexKind(manifest.kind),
             has_sentences=manifest.counts.sentences > 0,
         )
         self._reader = MilvusReader.open(MilvusPlace.parse(manifest.store), manifest.collection, contents)

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from index.config import IndexKind
 from index.errors import SettingsError
-from index.milvus_kinds import MilvusKind
+from index.milvus_kinds import INDEX_TYPES, OF_A_FILE
 
 SCHEME = "milvus:"
 TOKEN_ENV = "TONGUES_MILVUS_TOKEN"
 """The environment variable that holds a server's token, or ``user:password``. It is written nowhere."""
 _NAME = "manytongues"
 _SHOWN = "milvus:./index.db or milvus:https://host:19530, with #NAME behind it where a server holds several indexes"
-
-_OF_A_FILE = (MilvusKind.AUTO, MilvusKind.FLAT, MilvusKind.HNSW, MilvusKind.IVF_SQ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +71,17 @@ class MilvusPlace:
     def __str__(self) -> str:
         return f"{SCHEME}{self.uri}#{self.name}"
 
-    def check_kind(self, kind: MilvusKind) -> None:
+    def check_kind(self, kind: IndexKind) -> None:
         """Check, before any long work, that a vector index of a kind can be made here.
 
         Raises:
             SettingsError: When it cannot.
         """
-        if self.is_file and kind not in _OF_A_FILE:
+        there = [IndexKind.AUTO, *(OF_A_FILE if self.is_file else INDEX_TYPES)]
+        if kind not in there:
+            what, other = ("the embedded Milvus", ", or use a server") if self.is_file else ("Milvus", "")
             raise SettingsError(
-                f"{self}: the embedded Milvus makes no vector index of kind {kind}. "
-                f"Choose {', '.join(_OF_A_FILE)}, or use a server."
+                f"{self}: {what} makes no vector index of kind {kind}. Choose {', '.join(there)}{other}."
             )
 
     def collection(self, number: int) -> str:

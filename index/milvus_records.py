@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from index.guarded import parse_json
 from index.sentence_vectors import FoundSentences
 from index.stored import Occurrence, StoredPassage
 from index.vectors import to_int8
@@ -69,7 +70,7 @@ def record_of(row: int, passage: StoredPassage, vector: Vectors, sentences: str)
         TEXT: pieces(passage.text),
         PLACES: pieces(json.dumps(places, ensure_ascii=False)),
         N_PLACES: passage.n_places,
-        METADATA: pieces(json.dumps(dict(passage.metadata), ensure_ascii=False)),
+        METADATA: pieces(json.dumps(dict(passage.metadata), ensure_ascii=False, allow_nan=False)),
         SENTENCES: pieces(sentences),
     }
 
@@ -85,7 +86,8 @@ def passage_of(record: Mapping[str, Any]) -> StoredPassage:
     Raises:
         KeyError, TypeError, ValueError: When it is no such record.
     """
-    places = json.loads("".join(record[PLACES]))
+    places: Any = parse_json("".join(record[PLACES]))
+    metadata: Any = parse_json("".join(record[METADATA]))
     return StoredPassage(
         passage_id=str(record[PASSAGE_ID]),
         lang=str(record[LANG]),
@@ -93,7 +95,7 @@ def passage_of(record: Mapping[str, Any]) -> StoredPassage:
         text="".join(record[TEXT]),
         occurrences=tuple(Occurrence(*place) for place in places),
         n_places=int(record[N_PLACES]),
-        metadata=json.loads("".join(record[METADATA])),
+        metadata=metadata,
     )
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from index.config import IndexKind
 from index.errors import IndexDamagedError
 from index.milvus_client import PATIENCE
 from index.milvus_collections import MOST_ROWS, REQUEST, MilvusCollections, current_of, generations
-from index.milvus_kinds import MilvusKind, search_params
+from index.milvus_kinds import search_params
 from index.milvus_place import MilvusPlace
 from index.milvus_records import (
     FIELDS,
@@ -52,7 +54,7 @@ class MilvusContents:
     languages: tuple[str, ...]
     counts: tuple[int, ...]
     dim: int
-    kind: MilvusKind
+    kind: IndexKind
     has_sentences: bool = True
 
 
@@ -87,6 +89,8 @@ class MilvusReader:
             IndexDamagedError: When it is missing, or holds something else than the manifest tells.
             StoreError: When Milvus cannot be reached.
         """
+        if place.is_file and not Path(place.uri).exists():  # opening would make it
+            raise IndexDamagedError(f"{place}: this file is not there. Build the index again, or put it back.")
         connection = MilvusCollections(place, patience)
         try:
             connection.check(collection, contents.dim)

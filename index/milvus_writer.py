@@ -7,10 +7,11 @@ from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from index.config import IndexKind
 from index.errors import StoreError
 from index.milvus_client import PATIENCE
 from index.milvus_collections import REQUEST, MilvusCollections, current_of, generations
-from index.milvus_kinds import MilvusKind, build_params
+from index.milvus_kinds import build_params, suited
 from index.milvus_place import MilvusPlace
 from index.milvus_records import pack_sentences, record_of, size_of
 from index.vectors import check_vectors
@@ -32,7 +33,7 @@ class MilvusWriter:
     and the next ``begin`` drops what was half written. One name must serve one index directory.
     """
 
-    def __init__(self, connection: MilvusCollections, collection: str, dim: int, kind: MilvusKind) -> None:
+    def __init__(self, connection: MilvusCollections, collection: str, dim: int, kind: IndexKind) -> None:
         """Use ``MilvusWriter.begin``."""
         self.collection = collection
         self._connection = connection
@@ -45,7 +46,7 @@ class MilvusWriter:
         cls,
         place: MilvusPlace,
         dim: int,
-        kind: MilvusKind = MilvusKind.AUTO,
+        kind: IndexKind = IndexKind.AUTO,
         *,
         keep: Collection[str] = (),
         patience: float = PATIENCE,
@@ -116,7 +117,7 @@ class MilvusWriter:
         if batch:
             self._connection.upsert(self.collection, batch)
 
-    def finish(self, n_rows: int) -> MilvusKind:
+    def finish(self, n_rows: int) -> IndexKind:
         """Make the vector index and check that every row is there; returns the kind of index made.
 
         Args:
@@ -125,7 +126,7 @@ class MilvusWriter:
         Raises:
             StoreError: When rows are missing, or no such index can be made.
         """
-        kind = self._kind.for_rows(n_rows)
+        kind = suited(self._kind, n_rows)
         self._connection.build(self.collection, kind, build_params(kind, n_rows, self._dim))
         have = self._connection.count(self.collection)
         if have != n_rows:

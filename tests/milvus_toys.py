@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from index.milvus_kinds import MilvusKind
+from index.config import IndexKind
 from index.milvus_place import MilvusPlace
 from index.milvus_store import MilvusContents, MilvusReader
 from index.milvus_writer import MilvusWriter
-from index.sentence_vectors import FoundSentences, to_int8
+from index.sentence_vectors import FoundSentences
 from index.stored import Occurrence, StoredPassage
-from index.vectors import unit_rows
+from index.vectors import to_int8, unit_rows
 
 if TYPE_CHECKING:
     from index.records import Vectors
@@ -52,7 +52,7 @@ class Made:
         self.sentences = FoundSentences(_as_kept(unit_rows(rng.normal(size=(len(spans), dim)))), spans, starts)
         self.codes = np.arange(n) % len(LANGS)
 
-    def contents(self, kind: MilvusKind = MilvusKind.FLAT) -> MilvusContents:
+    def contents(self, kind: IndexKind = IndexKind.FLAT) -> MilvusContents:
         counts = np.bincount(self.codes, minlength=len(LANGS)).tolist()
         return MilvusContents(LANGS, tuple(counts), self.dim, kind)
 
@@ -62,7 +62,7 @@ class Made:
         rows = np.arange(self.n) if codes is None else np.flatnonzero(np.isin(self.codes, codes))
         return [int(row) for row in rows[np.lexsort((rows, -scores[rows]))][:k]]
 
-    def write(self, place: MilvusPlace, kind: MilvusKind = MilvusKind.FLAT) -> str:
+    def write(self, place: MilvusPlace, kind: IndexKind = IndexKind.FLAT) -> str:
         """Write them as the next generation and switch to it; returns the collection."""
         with MilvusWriter.begin(place, self.dim, kind) as writer:
             writer.append(range(self.n), self.passages, self.vectors, self.sentences)

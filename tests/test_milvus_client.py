@@ -16,9 +16,9 @@ import grpc
 import numpy as np
 import pytest
 
+from index.config import IndexKind
 from index.errors import SettingsError, StoreError
 from index.milvus_collections import MilvusCollections
-from index.milvus_kinds import MilvusKind
 from index.milvus_place import TOKEN_ENV, MilvusPlace
 from index.milvus_records import record_of
 from index.milvus_store import MilvusReader
@@ -88,7 +88,7 @@ def test_a_server_serves_as_a_file_does(server: Server) -> None:
 
 
 def test_a_kind_that_a_server_cannot_make_is_told(server: Server) -> None:
-    with MilvusWriter.begin(server.place("kinds"), DIM, MilvusKind.IVF_PQ) as writer:
+    with MilvusWriter.begin(server.place("kinds"), DIM, IndexKind.IVF_PQ) as writer:
         writer.append(range(80), MADE.passages, MADE.vectors, None)
         with pytest.raises(StoreError, match=r"making the ivf-pq index of kinds_g000001 failed .*Choose another kind"):
             writer.finish(80)
@@ -122,7 +122,7 @@ def test_what_was_done_and_not_answered_is_not_done_twice(server: Server) -> Non
         asked: list[Callable[[], None]] = [
             lambda: connection.create("lost_g000001", DIM),
             lambda: connection.upsert("lost_g000001", [record]),
-            lambda: connection.build("lost_g000001", MilvusKind.FLAT, {}),
+            lambda: connection.build("lost_g000001", IndexKind.FLAT, {}),
             lambda: connection.point("lost", "lost_g000001", is_new=True),
             lambda: connection.create("lost_g000002", DIM),
             lambda: connection.point("lost", "lost_g000002", is_new=False),

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from index.config import IndexKind
 from index.errors import IndexDamagedError, SettingsError, StoreError
 from index.milvus_collections import MilvusCollections
-from index.milvus_kinds import HNSW_FROM, MilvusKind, build_params
+from index.milvus_kinds import HNSW_FROM, build_params, suited
 from index.milvus_place import MilvusPlace
 from index.milvus_records import PIECE, pieces, record_of
 from index.milvus_store import MilvusReader
@@ -128,8 +129,8 @@ def test_equal_vectors_come_in_order_of_their_rows(tmp_path: Path) -> None:
         assert rows.tolist() == list(range(1, 60, 3))
 
 
-@pytest.mark.parametrize(("kind", "n"), [(MilvusKind.HNSW, 2000), (MilvusKind.IVF_SQ, 5100)])
-def test_other_kinds_find_as_many_and_mostly_the_best(kind: MilvusKind, n: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "n"), [(IndexKind.HNSW, 2000), (IndexKind.IVF_SQ, 5100)])
+def test_other_kinds_find_as_many_and_mostly_the_best(kind: IndexKind, n: int, tmp_path: Path) -> None:
     place = MilvusPlace.parse(str(tmp_path / "a.db"))
     made = Made(n, spread=0.3)
     collection = made.write(place, kind)
@@ -146,17 +147,21 @@ def test_other_kinds_find_as_many_and_mostly_the_best(kind: MilvusKind, n: int, 
 
 def test_a_kind_that_cannot_be_made_is_told_before_any_work(tmp_path: Path) -> None:
     place = MilvusPlace.parse(str(tmp_path / "a.db"))
-    with pytest.raises(SettingsError, match=r"makes no vector index of kind ivf-pq.*Choose auto, flat, hnsw, ivf-sq"):
-        MilvusWriter.begin(place, DIM, MilvusKind.IVF_PQ)
+    for kind in (IndexKind.IVF_PQ, IndexKind.PQ):
+        with pytest.raises(SettingsError, match=rf"kind {kind}. Choose auto, flat, hnsw, ivf-sq, or use a server"):
+            MilvusWriter.begin(place, DIM, kind)
     assert not (tmp_path / "a.db").exists()
-    MilvusPlace("http://127.0.0.1:9").check_kind(MilvusKind.IVF_PQ)  # a server can
+    server = MilvusPlace("http://127.0.0.1:9")
+    server.check_kind(IndexKind.IVF_PQ)
+    with pytest.raises(SettingsError, match=r"Milvus makes no vector index of kind pq. Choose .* ivf-sq, ivf-pq\."):
+        server.check_kind(IndexKind.PQ)
 
 
 def test_auto_is_exact_until_it_is_slow() -> None:
-    kinds = [MilvusKind.AUTO.for_rows(n) for n in (0, HNSW_FROM - 1, HNSW_FROM)]
-    assert kinds == [MilvusKind.FLAT, MilvusKind.FLAT, MilvusKind.HNSW]
-    assert MilvusKind.IVF_SQ.for_rows(10**6) is MilvusKind.IVF_SQ
-    assert [build_params(MilvusKind.IVF_PQ, 10_000, dim)["m"] for dim in (384, 768, 100, 7)] == [48, 96, 20, 1]
+    kinds = [suited(IndexKind.AUTO, n) for n in (0, HNSW_FROM - 1, HNSW_FROM)]
+    assert kinds == [IndexKind.FLAT, IndexKind.FLAT, IndexKind.HNSW]
+    assert suited(IndexKind.IVF_SQ, 10**6) is IndexKind.IVF_SQ
+    assert [build_params(IndexKind.IVF_PQ, 10_000, dim)["m"] for dim in (384, 768, 100, 7)] == [48, 96, 20, 1]
 
 
 LONG = "తెలుగు వాక్యం. " * 7000
@@ -212,7 +217,7 @@ def test_writing_twice_is_writing_once(tmp_path: Path) -> None:
         writer.append(range(50), old, made.vectors[::-1], None)
         for _ in range(2):
             writer.append(range(50), made.passages, made.vectors, made.sentences)
-        assert writer.finish(50) is MilvusKind.FLAT
+        assert writer.finish(50) is IndexKind.FLAT
         writer.switch()
     with made.read(place, writer.collection) as reader:
         (block,) = reader.blocks()
@@ -289,6 +294,12 @@ def test_another_dimension_or_collection_is_told(place: MilvusPlace, written: st
         MilvusReader.open(place, written, other)
     with pytest.raises(IndexDamagedError, match=r"a collection of this index is not there.*Build the index again"):
         MADE.read(place, "manytongues_g000099")
+
+
+def test_a_file_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(IndexDamagedError, match=r"a.db#manytongues: this file is not there. Build the index again"):
+        MADE.read(MilvusPlace.parse(str(tmp_path / "a.db")), "manytongues_g000001")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_closed_reader_says_so(reader: MilvusReader) -> None:
