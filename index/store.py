@@ -48,7 +48,7 @@ _FORMAT_1 = (DATABASE, VECTORS, LANGS, FAISS)
 FILES = (*_FORMAT_1, OFFSETS, *SENTENCE_FILES, *LEXICAL_FILES)
 """The files of a generation beside its manifest."""
 
-_LONGEST_NAME = 256
+LONGEST_NAME = 256
 """The most bytes that the name of a generation can have."""
 _PLACES_READ = 21
 """How many places of a passage are read, the first and 20 more: a line all pages share may stand in thousands."""
@@ -298,7 +298,7 @@ def current_generation(directory: Path) -> Path:
         IndexDamagedError: When it names a generation that is not there.
     """
     try:
-        name = read_small(directory / CURRENT, _LONGEST_NAME).decode().strip()
+        name = read_small(directory / CURRENT, LONGEST_NAME).decode().strip()
     except (FileNotFoundError, NotADirectoryError):
         what, remedy = "there is no such directory", f"Make one with: tongues build PATH... --out {directory}"
         if directory.exists():
