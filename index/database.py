@@ -11,7 +11,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -167,6 +168,8 @@ class Database:
         """
         self._path = path
         self._characters = self._steps = 0
+        # SQLite calls back into Python while it keeps other threads out, and one of these may keep Python from it.
+        self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         try:
             self._size = regular_size(path)
@@ -208,20 +211,23 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """Bound what is done with the database within the block, and tell what is wrong with it.
+        """Bound what is done with the database within the block, one thread at a time, and tell what is wrong with it.
 
         Raises:
             IndexDamagedError: When SQLite cannot read it, when it holds what cannot be, and when it would take more
                 work or memory than a database of its size can.
         """
-        self._steps = _MOST_STEPS + _STEPS_PER_BYTE * self._size
-        self._characters = _MOST_CHARACTERS + _CHARACTERS_PER_BYTE * self._size
-        try:
-            yield
-        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:  # a value of another type, an unknown row
-            raise IndexDamagedError(f"{self._path}: cannot be read ({self._told(error)}). {REPAIR}") from error
+        with self._lock:
+            self._steps = _MOST_STEPS + _STEPS_PER_BYTE * self._size
+            self._characters = _MOST_CHARACTERS + _CHARACTERS_PER_BYTE * self._size
+            try:
+                yield
+            except (sqlite3.Error, ValueError, TypeError, KeyError) as error:  # a value of another type, an unknown row
+                raise IndexDamagedError(f"{self._path}: cannot be read ({self._told(error)}). {REPAIR}") from error
 
-    def rows(self, query: str, types: Sequence[type], values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+    def rows(
+        self, query: str, types: Sequence[type], values: Sequence[Any] = ()
+    ) -> Generator[tuple[Any, ...], None, None]:
         """Ask a query.
 
         Args:
@@ -233,8 +239,11 @@ class Database:
             DatabaseError: When SQLite cannot answer it.
             ValueError: When the answer holds something else, or too much.
         """
-        wanted = tuple(types)
-        for row in self._ask(query, values):
+        with contextlib.closing(self._ask(query, values)) as cursor:
+            yield from self._checked(cursor, tuple(types))
+
+    def _checked(self, cursor: sqlite3.Cursor, wanted: tuple[type, ...]) -> Iterator[tuple[Any, ...]]:
+        for row in cursor:
             if tuple(map(type, row)) != wanted:
                 raise ValueError("a value of another type than was written")
             self._characters -= sum(len(value) for value in row if type(value) is str)
@@ -242,14 +251,15 @@ class Database:
                 raise ValueError("it holds more than its size allows")
             yield row
 
-    def _ask(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+    def _ask(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         if self._connection is None:
             raise ValueError("it was closed")
         return self._connection.execute(query, values)
 
     def row(self, query: str, types: Sequence[type], values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         """Ask a query with at most one row for an answer; raises as ``rows`` does."""
-        return next(self.rows(query, types, values), None)
+        with contextlib.closing(self.rows(query, types, values)) as rows:
+            return next(rows, None)
 
     def only(self, query: str, type_: type[T], values: Sequence[Any] = ()) -> T:
         """Ask a query for one value; raises as ``rows`` does, and when there is none."""
@@ -276,9 +286,10 @@ class Database:
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._connection:
-            self._connection.close()
-        self._connection = None
+        with self._lock:
+            if self._connection:
+                self._connection.close()
+            self._connection = None
 
 
 def _authorize(action: int, name: str | None, detail: str | None, *_: str | None) -> int:

@@ -12,9 +12,10 @@ from index.config import BuildSettings
 from index.encoder import Fingerprint
 from index.errors import NoIndexError, StoreError
 from index.files import new_folder, sync, write_error, write_text
+from index.guarded import read_small
 from index.layout import CURRENT, EMBEDDED, GENERATIONS, MANIFEST
 from index.reading import held_alone
-from index.store import Store
+from index.store import LONGEST_NAME, Store
 from index.writer import GenerationWriter, writing
 
 _LOCK = ".lock"
@@ -45,14 +46,26 @@ def check_writable(directory: Path) -> None:
             )
         (directory / GENERATIONS).mkdir(parents=True, exist_ok=True)
         probe = directory / GENERATIONS / ".probe"
-        probe.write_bytes(b"")
+        _refuse_links(directory / _LOCK, probe)
+        probe.touch()
         probe.unlink(missing_ok=True)  # another build may be looking too
+
+
+def _refuse_links(*paths: Path) -> None:
+    """Refuse an index directory that would have another file of the user's written to.
+
+    Raises:
+        StoreError: When one of the paths is a symbolic link.
+    """
+    for path in paths:
+        if path.is_symlink():
+            raise StoreError(f"{path}: is a link, which no build makes. Look where it leads, and remove it.")
 
 
 def _is_index(directory: Path) -> bool:
     try:
-        name = (directory / CURRENT).read_bytes().strip()  # other programs, LevelDB for one, have a CURRENT too
-    except OSError:
+        name = read_small(directory / CURRENT, LONGEST_NAME).strip()  # other programs, LevelDB for one, have one too
+    except (OSError, ValueError):
         return False
     return bool(re.fullmatch(rb"g\d+", name)) and (directory / GENERATIONS).is_dir()
 

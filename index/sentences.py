@@ -17,12 +17,13 @@ _SHORTENED = {
     )
 }
 """Shortened words that sentencex does not know; some end sentences too, but a long sentence costs little."""
-_SPACE = re.compile(r"[\r\n]|[^\S\x00-\x7f](?=\s*\.)")
-"""What the splitter reads as a space: a line's end, and any other space before a full stop, over which sentencex 1.0.32
-ends the program where a single letter precedes it ("J\u00a0. Smith"), since it takes every space for one byte.
+_SPACES = re.compile(r"[\r\n]|(?<!\s)\s++(?=\.)")
+"""What the splitter reads as plain spaces: a line's end, and whatever space there is before a full stop. sentencex
+1.0.32 takes that for one byte, and ends the program over any other after a single letter ("J\u00a0. Smith").
 """
-_PART = re.compile(r".{1,20000}\S*", re.DOTALL)
-"""What the splitter gets at once: its time grows with the square of a line's length when quotes stay open."""
+_PART = re.compile(r".{1,20000}\S{0,2000}", re.DOTALL)
+"""What the splitter gets at once: its time grows with the square of a line's length when quotes stay open. Nothing
+without a space is that long and a word."""
 _READ = 64
 """Characters looked at before a boundary."""
 
@@ -35,8 +36,12 @@ def split_sentences(text: str, paragraph: Sequence[Line], lang: str) -> Iterator
     start, end = paragraph[0].start, paragraph[-1].end
     spans = [(start, end)] if is_wrapped(paragraph) else [(line.start, line.end) for line in paragraph]
     for a, b in spans:
-        for part in _PART.finditer(_SPACE.sub(" ", text[a:b])):
+        for part in _PART.finditer(_SPACES.sub(_plain, text[a:b])):
             yield from _split(part.group(), a + part.start(), lang)
+
+
+def _plain(spaces: re.Match[str]) -> str:
+    return " " * len(spaces.group())
 
 
 def is_wrapped(paragraph: Sequence[Line]) -> bool:

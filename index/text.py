@@ -20,7 +20,7 @@ _INVISIBLE = re.compile("[\u00ad\u061c\u202a-\u202e\u2066-\u2069]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
-_PLACEHOLDER = r"\$\w*\[[^\]\n]*\] not found|\{\{[^{}\n]*\}\}|\{%[^%\n]*%\}|<%[^%\n]*%>|\$\{[^{}\n]*\}|%%[A-Z_]+%%"
+_PLACEHOLDER = r"\$\w*\[[^\[\]\n]*\] not found|\{\{[^{}\n]*\}\}|\{%[^%\n]*%\}|<%[^%\n]*%>|\$\{[^{}\n]*\}|%%[A-Z_]+%%"
 _TEMPLATE_LINE = re.compile(
     rf"[\s,;|]*(?:(?:{_PLACEHOLDER})[\s,;|]*)+"  # placeholders that a page template never filled
     r"|(?:<!--(?:(?!-->).)*-->\s*)+|-{1,3}\s[^<>]*-->"  # comments of the page's source, whole or cut at the start

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from index.store import verify
+from index.errors import StoreError
+from index.manifest import read_manifest
+from index.store import CURRENT, current_generation, verify
 from tests.builds import ROOT, environment, make_index
 from tests.hostile import HOSTILE
 from tests.test_damage import MADE
@@ -97,3 +101,35 @@ def test_a_hostile_directory(name: str, answers: dict[str, tuple[list[str], floa
 
 def test_the_sound_one_is_sound(sound: Path) -> None:
     assert verify(sound) == []
+
+
+@pytest.mark.parametrize("name", [".lock", "generations/.probe"])
+def test_no_build_writes_through_a_link(name: str, sound: Path, tmp_path: Path) -> None:
+    out, letter = Path(shutil.copytree(sound, tmp_path / "index")), tmp_path / "letter.txt"
+    letter.write_text("kept")
+    (out / name).unlink(missing_ok=True)
+    (out / name).symlink_to(letter)
+    with pytest.raises(StoreError, match=r"is a link, which no build makes\. Look where it leads, and remove it"):
+        make_index(out, MADE, ToyEncoder(dim=64))
+    assert letter.read_text() == "kept"
+    (out / name).unlink()
+    make_index(out, MADE, ToyEncoder(dim=64))
+
+
+@pytest.mark.parametrize("name", [CURRENT, "generations/.probe"])
+@pytest.mark.timeout(20)
+def test_no_build_waits_for_a_pipe(name: str, sound: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(sound, tmp_path / "index"))
+    (out / name).unlink(missing_ok=True)
+    os.mkfifo(out / name)
+    if name == CURRENT:
+        with pytest.raises(StoreError, match="holds other files"):
+            make_index(out, MADE, ToyEncoder(dim=64))
+    else:
+        make_index(out, MADE, ToyEncoder(dim=64))
+
+
+def test_a_manifest_too_long_to_be_read_is_not_written(sound: Path) -> None:
+    manifest = dataclasses.replace(read_manifest(current_generation(sound)), sources=("a" * 1_000,) * 20_000)
+    with pytest.raises(StoreError, match=r"20,000 sources are named, too many .* Name the folders that they are in"):
+        manifest.to_json()

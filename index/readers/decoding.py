@@ -20,7 +20,8 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 
 _PIECE_BYTES = 1024 * 1024
 _LEAD_BYTES = 1024
-_SURROGATE = re.compile("[\ud800-\udfff]")
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair, which is no character and cannot be stored."""
 _HIGH_BYTE = re.compile(rb"[\x80-\xff]")
 
 
@@ -66,7 +67,7 @@ def read_text(path: Path, encoding: str = "") -> str:
         raise InputError(_undecodable(how, error, len(how.mark))) from error
     if "\0" in text and not how.is_wide:
         raise InputError(f"is binary, not text (a NUL byte after {text.index(chr(0)):,} characters); leave it out.")
-    if half := _SURROGATE.search(text):  # UTF-7 and escapes of Python can hold one
+    if half := SURROGATE.search(text):  # UTF-7 and escapes of Python can hold one
         raise InputError(
             f"holds half of a surrogate pair after {half.start():,} characters, which is no character; mend its text."
         )

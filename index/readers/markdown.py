@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from index.config import FieldNames
-from index.readers.decoding import read_text
+from index.readers.decoding import SURROGATE, read_text
 from index.readers.fielded import language_tag
 from index.readers.plain import refuse_empty
 from index.readers.source_file import SourceFile
@@ -18,7 +18,7 @@ SUFFIXES: tuple[str, ...] = (".md", ".markdown")
 
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 _FRONT_KEY = re.compile(r"([A-Za-z_][\w-]*)[ \t]*:(?:[ \t]+(.*))?$")
-_ATX = re.compile(r" {0,3}#{1,6}(?:[ \t]+(.*?))??(?:[ \t]+#+)?[ \t]*$")
+_ATX = re.compile(r" {0,3}#{1,6}(?:[ \t](.*))?$")
 _UNDERLINE = re.compile(r" {0,3}(?:=+|-+)[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _NO_PARAGRAPH = re.compile(r"[ \t]*$|[ \t]*(?:[-+*]|\d{1,9}[.)])(?:[ \t]|$)|[ \t]*>|    |\t| {0,3}(?:[-_*][ \t]*){3,}$")
@@ -96,7 +96,7 @@ def first_heading(text: str, start: int = 0) -> str:
             return " ".join(paragraph)
         elif atx := _ATX.match(line):
             paragraph = []
-            if heading := (atx.group(1) or "").strip():
+            if heading := _without_closing(atx.group(1) or ""):
                 return heading
         elif paragraph and line.strip():
             # A long paragraph is not kept: nobody underlines one.
@@ -104,6 +104,13 @@ def first_heading(text: str, start: int = 0) -> str:
         else:
             paragraph = [] if _NO_PARAGRAPH.match(line) else [line.strip()]
     return ""
+
+
+def _without_closing(heading: str) -> str:
+    """Return the words of an ATX heading without the signs that may close it: "Words ##", but not "C#"."""
+    words = heading.strip()
+    opened = words.rstrip("#")
+    return words if opened and opened[-1] not in " \t" else opened.rstrip()
 
 
 def _lines(text: str, start: int) -> Iterator[tuple[str, int, int]]:
@@ -123,7 +130,7 @@ def _scalar(value: str) -> str:
         except ValueError:
             return value.strip('"')
         is_whole = not value[end:].strip() or value[end:].lstrip().startswith("#")
-        return str(quoted) if is_whole else value
+        return str(quoted) if is_whole and not SURROGATE.search(quoted) else value
     if value.startswith("'"):
         closing = re.match(r"'((?:[^']|'')*)'", value)
         return closing.group(1).replace("''", "'") if closing else value.strip("'")

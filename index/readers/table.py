@@ -207,9 +207,13 @@ def _column_names(header: list[str], fields: FieldNames) -> list[str]:
         if name and cells.count(name) > 1:
             raise InputError(f"{cells.count(name)} columns are named {name!r}; rename all but one.")
     names: list[str] = []
+    taken = {""}
     for number, cell in enumerate(cells, start=1):
-        is_taken = not cell or cell in names
-        names.append(f"{cell} (column {number})".strip() if is_taken else cell)
+        name = cell
+        while name in taken:
+            name = f"{name} (column {number})".strip()
+        names.append(name)
+        taken.add(name)
     return names
 
 
