@@ -245,7 +245,7 @@ class Searcher:
     ) -> list[list[Hit]]:
         """Return the hits of each query: group after group, the group with the best hit first."""
         wanted = sorted({int(row) for groups in found for ranked in groups for row in ranked.rows})
-        passages = dict(zip(wanted, self._store.passages(wanted), strict=True))
+        passages = dict(zip(wanted, self._store.documents.passages(wanted), strict=True))
         hits = []
         for query, groups in zip(queries, found, strict=True):
             words = self._ranker.words(query) if explain else None

@@ -109,7 +109,7 @@ def test_journals_beside_it_are_passed_over(index: Path, path: Path) -> None:
         path.with_name(f"kept-{name}").rename(path.with_name(name))
     path.with_name(f"{DATABASE}-journal").write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + b"\xff" * 5000)
     with Store.open(index) as store:
-        assert [passage.text for passage in store.passages([0, 1])] == ["red apples", "green pears"]
+        assert [passage.text for passage in store.documents.passages([0, 1])] == ["red apples", "green pears"]
     assert path.read_bytes() == before
 
 
@@ -122,7 +122,7 @@ def test_statistics_of_sqlite_are_no_damage(index: Path, path: Path) -> None:
     sign(index)
     assert verify(index) == []
     with Store.open(index) as store:
-        assert [passage.text for passage in store.passages([1, 0])] == ["green pears", "red apples"]
+        assert [passage.text for passage in store.documents.passages([1, 0])] == ["green pears", "red apples"]
 
 
 def test_statistics_are_checked_as_deep_as_they_lie(index: Path, path: Path) -> None:
@@ -157,9 +157,9 @@ def test_more_than_a_database_of_its_size_can_hold_is_not_read(index: Path, path
     sign(index)
     with Store.open(index) as store:
         with pytest.raises(IndexDamagedError, match="more than its size allows"):
-            store.left_out()
-        assert len(store.left_out(limit=10)) == 10
-        assert len(store.passages([0])) == 1  # each question has a bound of its own
+            store.documents.left_out()
+        assert len(store.documents.left_out(limit=10)) == 10
+        assert len(store.documents.passages([0])) == 1  # each question has a bound of its own
 
 
 def test_all_of_a_sound_database_takes_far_fewer_steps_than_it_may(tmp_path: Path) -> None:
@@ -170,7 +170,12 @@ def test_all_of_a_sound_database_takes_far_fewer_steps_than_it_may(tmp_path: Pat
         opened = store._database
         size = (store.folder / DATABASE).stat().st_size
 
-        for use in (store.check_counts, store.left_out, store.document_langs, lambda: store.passages([0, 1, 2])):
+        for use in (
+            store.check_counts,
+            store.left_out,
+            store.document_langs,
+            lambda: store.documents.passages([0, 1, 2]),
+        ):
             with opened.reading():
                 before = opened._steps
             use()
@@ -183,7 +188,7 @@ def test_a_database_is_read_by_many_threads(index: Path) -> None:
 
         def read() -> None:
             for _ in range(50):
-                found.append([passage.text for passage in store.passages([0, 1])])
+                found.append([passage.text for passage in store.documents.passages([0, 1])])
 
         threads = [threading.Thread(target=read) for _ in range(4)]
         for thread in threads:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PRELUDE = """
 import resource, signal, sys, time
 from pathlib import Path
-from index import builder
+from index import pipeline
 from index.errors import StoreError
 from tests.builds import documents, make_index
 from tests.toys import ToyEncoder
@@ -42,7 +42,7 @@ class Slow(ToyEncoder):
     def encode_passages(self, texts, progress=None):
         time.sleep(0.005)
         return super().encode_passages(texts)
-builder.BATCH_PASSAGES = 8
+pipeline.BATCH_PASSAGES = 8
 while True:
     make_index(out, documents(*texts), Slow())
     print("built", flush=True)
@@ -137,7 +137,7 @@ def test_two_builds_at_once(old: Path, tiny_model: Path, tmp_path: Path) -> None
         _, errors = first.communicate("\n" * 20)
     assert second.returncode == 1
     assert second.stderr.decode() == (
-        f"Error: {old}: another build is writing here. Wait for it to end, or name another.\n"
+        f"Error: {old}: another program is writing here. Wait for it to end, or name another.\n"
     )
     assert (first.returncode, errors) == (0, "")
     assert_sound(old, "number3 stands here")
@@ -171,7 +171,7 @@ def test_an_encoder_that_fails(batch: int, old: Path, monkeypatch: pytest.Monkey
                 raise RuntimeError("out of memory")
             return super().encode_passages(texts, progress)
 
-    monkeypatch.setattr("index.builder.BATCH_PASSAGES", 4)
+    monkeypatch.setattr("index.pipeline.BATCH_PASSAGES", 4)
     with pytest.raises(RuntimeError, match="out of memory"):
         make_index(old, documents(*[f"word{i}" for i in range(20)]), Failing())
     assert_sound(old)

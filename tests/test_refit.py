@@ -190,7 +190,7 @@ def test_what_cannot_be_fitted_is_told(built: Path, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "tests" / "golden" / "format-1", tmp_path / "old")
     with pytest.raises(IndexFormatError, match="written in format 1, which has no balance"):
         refit(tmp_path / "old", ToyEncoder(dim=64))
-    with locked(built), pytest.raises(StoreError, match="another build is writing here"):
+    with locked(built), pytest.raises(StoreError, match="another program is writing here"):
         refit(built, ToyEncoder())
 
 

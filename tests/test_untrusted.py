@@ -32,11 +32,11 @@ def search(out):
 def read(out):
     with Store.open(out) as store:
         for row in range(min(store.n_passages, 3)):
-            store.passages([row])
+            store.documents.passages([row])
 
 def tell(out):
     with Store.open(out) as store:
-        store.left_out(), store.rejected(), store.document_langs()
+        store.documents.left_out(), store.documents.rejected(), store.documents.langs()
 
 resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30,) * 2)
 resource.setrlimit(resource.RLIMIT_STACK, (2**20, resource.RLIM_INFINITY))
