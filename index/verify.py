@@ -64,7 +64,7 @@ def check_counts(store: Store) -> None:
         raise IndexDamagedError(
             f"{path}: {stored} passages, {placed} of them in a document, where the manifest has {n}. {REPAIR}"
         )
-    if any(rows for rows, _ in store.documents.iter_texts(store.dead_rows().tolist())):
+    if store.documents.texts(store.dead_rows().tolist()):
         raise IndexDamagedError(f"{store.folder / DEAD}: tells of rows that stand in a document. {REPAIR}")
     store.vector_index()
     store.sentences()

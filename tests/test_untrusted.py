@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from index.store import verify
+from index.verify import verify
 from tests.builds import ROOT, environment, make_index
 from tests.hostile import HOSTILE
 from tests.test_damage import MADE
@@ -21,7 +21,8 @@ import json, resource, signal, sys, time
 from pathlib import Path
 import numpy, faiss
 from index.errors import TonguesError
-from index.store import Store, verify
+from index.store import Store
+from index.verify import verify
 from search.searcher import Searcher
 from tests.toys import ToyEncoder
 
