@@ -26,11 +26,13 @@ class Sources:
         names: What it is made of, in order.
         root: The folder that relative names are relative to.
         changes: How the files looked at have changed.
+        elsewhere: What cannot be read at all of the files that are not looked at.
     """
 
     names: list[str]
     root: str
     changes: FileChanges
+    elsewhere: tuple[Rejected, ...] = ()
 
 
 def sources_of(store: Store, paths: Sequence[str | os.PathLike[str]] | str | os.PathLike[str]) -> Sources:
@@ -59,13 +61,16 @@ def sources_of(store: Store, paths: Sequence[str | os.PathLike[str]] | str | os.
     if new:
         names += [_name(path, root) for path in new]
         found = _find([*there, *names[-len(new) :]], root, store.directory)
+    elsewhere: tuple[Rejected, ...] = ()
     if scope:
-        found = [one for one, at in zip(found, _places(found, root), strict=True) if _is_in(at, scope)]
+        placed = list(zip(found, _places(found, root), strict=True))
+        found = [one for one, at in placed if _is_in(at, scope)]
+        elsewhere = tuple(one for one, at in placed if isinstance(one, Rejected) and not _is_in(at, scope))
         known = {at: file for at, file in known.items() if _is_in(at, scope)}
     names = [
         name for name in names if name in there or _absolute(root, name) not in scope or _absolute(root, name) in new
     ]
-    return Sources(names, str(root), compare(found, {file.source: file for file in known.values()}))
+    return Sources(names, str(root), compare(found, {file.source: file for file in known.values()}), elsewhere)
 
 
 def _find(names: Sequence[str], root: Path, outside: Path) -> list[SourceFile | Rejected]:

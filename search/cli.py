@@ -112,7 +112,7 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
 @index_option
 def verify(directory: str) -> None:
     """Check every checksum and count of an index. Exits with status 1 when something is damaged."""
-    from index.verify import verify as verify_index
+    from index.verifier import verify as verify_index
 
     problems = verify_index(directory)
     for problem in problems:

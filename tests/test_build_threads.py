@@ -17,7 +17,7 @@ from index.layout import CURRENT
 from index.progress import SILENT, Progress
 from index.records import Document
 from index.store import Store
-from index.verify import verify
+from index.verifier import verify
 from tests.builds import documents, make_index
 from tests.toys import ToyEncoder
 

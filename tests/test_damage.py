@@ -18,8 +18,8 @@ from index.manifest import read_manifest, record_file
 from index.records import Document
 from index.sentence_files import SENTENCE_FILES, SENTENCES, SPANS, STARTS
 from index.store import Store, current_generation
-from index.update import update_documents
-from index.verify import check_counts, verify
+from index.updater import update_documents
+from index.verifier import check_counts, verify
 from search.rank_settings import Balance, Mode, RankSettings
 from search.searcher import Searcher
 from tests.builds import documents, make_index

@@ -16,7 +16,7 @@ from index.layout import DATABASE
 from index.manifest import FORMAT_VERSION, read_manifest
 from index.records import Document
 from index.store import Store, current_generation
-from index.verify import check_counts, verify
+from index.verifier import check_counts, verify
 from tests.builds import ROOT, documents, make_index
 from tests.hostile import sign, tree, well
 from tests.test_store import whole, write

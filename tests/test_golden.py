@@ -10,7 +10,7 @@ import pytest
 from index.errors import QueryError
 from index.layout import FAISS, files_of
 from index.store import Store
-from index.verify import verify
+from index.verifier import verify
 from search.rank_settings import Balance, RankSettings, Weights
 from search.searcher import Searcher
 from tests.builds import ROOT

@@ -10,7 +10,7 @@ import pytest
 
 from index.layout import CURRENT
 from index.store import Store
-from index.verify import verify
+from index.verifier import verify
 from tests.builds import ROOT, run
 
 GOOD = 'out = "index"\nsources = ["reports", "letters/*.jsonl"]\n'

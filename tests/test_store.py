@@ -27,7 +27,7 @@ from index.records import Document, LeftOut, LeftOutKind, Passage, Rejected
 from index.sentence_files import SENTENCE_FILES
 from index.sentence_vectors import to_int8
 from index.store import Store, current_generation, expected_files
-from index.verify import verify
+from index.verifier import verify
 from search.searcher import Searcher
 from tests.builds import documents, make_index
 from tests.toys import ToyEncoder
@@ -273,9 +273,7 @@ def test_a_format_of_the_future_is_told(tmp_path: Path) -> None:
     path = current_generation(tmp_path) / MANIFEST
     path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 99, "tool_version": "7.5"}))
     for look in (Store.open, verify):
-        with pytest.raises(
-            IndexFormatError, match=r"format 99 \(by version 7\.5\).*reads formats 1 and 2 and 3\. Build"
-        ):
+        with pytest.raises(IndexFormatError, match=r"format 99 \(by version 7\.5\).*reads formats 1, 2, 3\. Build"):
             look(tmp_path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from index.verify import verify
+from index.verifier import verify
 from tests.builds import ROOT, environment, make_index
 from tests.hostile import HOSTILE
 from tests.test_damage import MADE
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy, faiss
 from index.errors import TonguesError
 from index.store import Store
-from index.verify import verify
+from index.verifier import verify
 from search.searcher import Searcher
 from tests.toys import ToyEncoder
 
