@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     )
     from index.progress import Progress
     from index.records import Document, Rejected
-    from index.repair import RepairReport, repair
+    from index.repairer import RepairReport, repair
     from index.store import Store
-    from index.update import UpdateReport, update, update_documents
-    from index.verify import verify
+    from index.updater import UpdateReport, update, update_documents
+    from index.verifier import verify
 
 __all__ = [
     "Backend",
@@ -97,12 +97,12 @@ _HOMES = {
     "build": "index.builder",
     "build_documents": "index.builder",
     "open_encoder": "index.encoder",
-    "RepairReport": "index.repair",
-    "UpdateReport": "index.update",
-    "repair": "index.repair",
-    "update": "index.update",
-    "update_documents": "index.update",
-    "verify": "index.verify",
+    "RepairReport": "index.repairer",
+    "UpdateReport": "index.updater",
+    "repair": "index.repairer",
+    "update": "index.updater",
+    "update_documents": "index.updater",
+    "verify": "index.verifier",
 }
 """Where each public name is made; imported when first used, since all of them take as long as a search."""
 

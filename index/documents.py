@@ -160,6 +160,8 @@ class DocumentWriter:
 
     def known_document(self, source: str, doc_id: str) -> tuple[int, str] | None:
         """Return a document's number and content hash; None when it is not there."""
+        if (source, doc_id) != (_as_text(source), _as_text(doc_id)):  # no such name can be stored
+            return None
         query = "SELECT doc, content FROM documents WHERE source = ? AND doc_id = ?"
         found = self._database.execute(query, (source, doc_id)).fetchone()
         return (int(found[0]), str(found[1])) if found else None
@@ -199,13 +201,12 @@ class DocumentWriter:
 
     def reject(self, source: str, rejected: Rejected) -> None:
         """Record something of a source, "" for none in particular, that could not be read."""
-        # A file's name may hold bytes that are no text.
-        shown = [part.encode("utf-8", "backslashreplace").decode() for part in (rejected.where, rejected.reason)]
-        self._database.execute("INSERT INTO rejected VALUES (?, ?, ?)", (source, *shown))
+        shown = [_as_text(part) for part in (source, rejected.where, rejected.reason)]
+        self._database.execute("INSERT INTO rejected VALUES (?, ?, ?)", shown)
 
     def forgive(self, source: str) -> None:
         """Forget what could not be read of a source."""
-        self._database.execute("DELETE FROM rejected WHERE source = ?", (source,))
+        self._database.execute("DELETE FROM rejected WHERE source = ?", (_as_text(source),))
 
     def add_file(self, file: KnownFile) -> None:
         """Record a file that was read."""
@@ -239,6 +240,11 @@ class DocumentWriter:
     def optimize(self) -> None:
         """Have SQLite gather what makes its queries fast."""
         self._database.execute("PRAGMA optimize")
+
+
+def _as_text(name: str) -> str:
+    """Return a name as it can be stored: that of a file may hold bytes that are no text."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def content_hash(document: Document) -> str:

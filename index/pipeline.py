@@ -15,7 +15,7 @@ from index.embedded import Embedded
 from index.encoder import Encoder
 from index.progress import Progress, Silent
 from index.records import Document, Passage, Rejected
-from index.vectors import to_int8
+from index.vectors import check_vectors, to_int8
 from index.writer import GenerationWriter, writing
 
 if TYPE_CHECKING:
@@ -159,9 +159,9 @@ class Pipeline:
             raise
         vectors = embedding.result()
         share.tell()
-        if vectors.shape != (len(texts), self._encoder.fingerprint.dim):
-            raise ValueError(f"vectors of shape {vectors.shape} came back for {len(texts)} texts")
-        return vectors
+        if len(vectors) != len(texts):
+            raise ValueError(f"{len(vectors)} vectors came back for {len(texts)} texts")
+        return check_vectors(vectors, self._encoder.fingerprint.dim)  # before any of them is kept
 
 
 class _Ahead:

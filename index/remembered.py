@@ -26,11 +26,13 @@ class Sources:
         names: What it is made of, in order.
         root: The folder that relative names are relative to.
         changes: How the files looked at have changed.
+        elsewhere: What cannot be read at all of the files that are not looked at.
     """
 
     names: list[str]
     root: str
     changes: FileChanges
+    elsewhere: tuple[Rejected, ...] = ()
 
 
 def sources_of(store: Store, paths: Sequence[str | os.PathLike[str]] | str | os.PathLike[str]) -> Sources:
@@ -55,6 +57,7 @@ def sources_of(store: Store, paths: Sequence[str | os.PathLike[str]] | str | os.
         )
     there = [name for name in names if _is_there(name, root, known, scope)]
     found = _find(there, root, store.directory)
+    elsewhere: tuple[Rejected, ...] = ()
     if scope:
         known_at = {_absolute(root, source): file for source, file in known.items()}
         new = _uncovered(scope, [_absolute(root, name) for name in names], {*known_at, *_places(found, root)})
@@ -63,9 +66,11 @@ def sources_of(store: Store, paths: Sequence[str | os.PathLike[str]] | str | os.
             added = [_name(path, root) for path in new]
             names += added
             found = _find([*there, *added], root, store.directory)
-        found = [one for one, at in zip(found, _places(found, root), strict=True) if _is_in(at, scope)]
+        placed = list(zip(found, _places(found, root), strict=True))
+        found = [one for one, at in placed if _is_in(at, scope)]
+        elsewhere = tuple(one for one, at in placed if isinstance(one, Rejected) and not _is_in(at, scope))
         known = {file.source: file for at, file in known_at.items() if _is_in(at, scope)}
-    return Sources(names, str(root), compare(found, known))
+    return Sources(names, str(root), compare(found, known), elsewhere)
 
 
 def _find(names: Sequence[str], root: Path, outside: Path) -> list[SourceFile | Rejected]:

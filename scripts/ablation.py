@@ -68,7 +68,7 @@ def fused(eval_set: EvalSet, dense: Evaluation, lexical: Evaluation, encoder: Pr
                 total[doc] += 1 / (_RRF + rank)
         run[query.query_id] = sorted(total.items(), key=lambda found: (-found[1], found[0]))
     with Store.open(kept_index(eval_set, PLAIN, encoder)) as store:
-        langs = store.document_langs()
+        langs = store.documents.langs()
     return score_run(eval_set.queries, eval_set.qrels, run, langs, set_name=eval_set.name)
 
 

@@ -80,7 +80,7 @@ def cold(rounds: int, folder: Path) -> dict[str, Any]:
     small, texts, faiss_index = folder / "small", folder / "texts.json", folder / "stock.faiss"
     run([tongues, "build", "-q", str(SAMPLES), "--out", str(small)])
     with Store.open(small) as store:
-        texts.write_text(json.dumps([p.text for p in store.passages(range(store.n_passages))]), "utf-8")
+        texts.write_text(json.dumps([p.text for p in store.documents.passages(range(store.n_passages))]), "utf-8")
     model = str(find_model("e5-small").folder)
     run([sys.executable, stock, "build", model, str(texts), str(faiss_index)])
     commands = {
@@ -134,7 +134,7 @@ def warm(
 
         def of_dense(question: str) -> None:
             ((rows, _),) = index.search(encoder.encode_queries([question]), 10)
-            store.passages(rows.tolist())
+            store.documents.passages(rows.tolist())
 
         rivals: dict[str, Callable[[str], object]] = {
             "stock: encode": lambda question: stock.encode(["query: " + question], normalize_embeddings=True),

@@ -73,11 +73,11 @@ def info(directory: str, as_json: bool, left_out: bool, rejected: bool) -> None:
         if as_json:
             click.echo(store.manifest.to_json(), nl=False)
         elif left_out:
-            for source, doc_id, start, end, kind, text in store.left_out():
+            for source, doc_id, start, end, kind, text in store.documents.left_out():
                 where = isolate(place(source, doc_id))
                 click.echo(f"{kind:<9} {where}:{start}-{end}  {isolate(' '.join(text.split()))}")
         elif rejected:
-            for where, reason in store.rejected():
+            for where, reason in store.documents.rejected():
                 click.echo(printable(f"{where}: {reason}"))
         else:
             for label, value in _facts(store.manifest):
@@ -119,7 +119,7 @@ def _segment(segment: Segment) -> str:
 @index_option
 def verify(directory: str) -> None:
     """Check every checksum and count of an index. Exits with status 1 when something is damaged."""
-    from index.verify import verify as verify_index
+    from index.verifier import verify as verify_index
 
     problems = verify_index(directory)
     for problem in problems:

@@ -13,7 +13,7 @@ from search.terminal import progress_for
 if TYPE_CHECKING:
     from index.encoder import Encoder, Fingerprint, OpenEncoder
     from index.progress import Progress
-    from index.update import UpdateReport
+    from index.updater import UpdateReport
 
 
 @click.command()
@@ -48,7 +48,7 @@ def update(
     tongues update --index my-index new-letters/
     """
     from index.errors import StrictError
-    from index.update import update as update_index
+    from index.updater import update as update_index
     from search.cli_build import show_rejected
 
     if dry_run and watch:
@@ -130,7 +130,7 @@ def repair(directory: str, model: str | None, backend: str, threads: int, quiet:
     Words and vector indexes come from passages and vectors, vectors from passages, by the model. Where the passages
     themselves are damaged, the generation before is gone back to. Says what was mended and what is lost.
     """
-    from index.repair import repair as repair_index
+    from index.repairer import repair as repair_index
 
     progress = progress_for(quiet)
     report = repair_index(directory, encoder=opener(model, backend, threads, progress), progress=progress)

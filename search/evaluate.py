@@ -100,7 +100,7 @@ def check_index(eval_set: EvalSet, directory: str | os.PathLike[str]) -> None:
     from index.readers.sources import find_files
 
     with Store.open(os.fspath(directory)) as store:
-        indexed = store.document_langs()
+        indexed = store.documents.langs()
     files = [file for file in find_files([str(eval_set.corpus)]) if not isinstance(file, Rejected)]
     records = (record for file in files for record in read_file(file, fields=FieldNames()))
     others = indexed.keys() - {record.doc_id for record in records if isinstance(record, Document)}
@@ -138,7 +138,7 @@ def evaluate(
     """
     settings = settings or RankSettings()
     with Store.open(os.fspath(directory)) as store:
-        doc_langs = store.document_langs()
+        doc_langs = store.documents.langs()
     queries = [
         query if query.lang else query._replace(lang=searcher.detect_language(query.text)) for query in eval_set.queries
     ]

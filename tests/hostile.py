@@ -10,12 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from index.manifest import MANIFEST, record_file
-from index.store import CURRENT, DATABASE, FILES, VECTORS, current_generation
+from index import layout
+from index.layout import CURRENT, DATABASE, MANIFEST
+from index.manifest import record_file
+from index.store import current_generation
 
 Spoil = Callable[[Path], None]
 """Spoils an index directory."""
 
+FIRST = "s000001"
+FILES = layout.files_of(3, [FIRST])
+VECTORS = f"{FIRST}/{layout.VECTORS}"
 PAGE = 512
 LEAF = bytes([13, 0, 0, 0, 1, (PAGE - 7) >> 8, (PAGE - 7) & 255, 0]).ljust(10, b"\0")[:8] + struct.pack(">H", PAGE - 7)
 ROW = bytes([5, 1, 3, 15, 15, 97, 98])
@@ -38,7 +43,7 @@ def sign(directory: Path, **changes: object) -> None:
         at: Any = data
         *parents, last = name.split("__")
         for parent in parents:
-            at = at[parent]
+            at = at[int(parent) if isinstance(at, list) else parent]
         at[last] = value
     text = json.dumps(data, sort_keys=True)
     path.write_text(json.dumps({**data, "checksum": hashlib.sha256(text.encode()).hexdigest()}), "utf-8")
@@ -205,7 +210,10 @@ HOSTILE: dict[str, tuple[str, Spoil]] = {
     "passages a list": ("not a manifest", says(counts__languages=[3])),
     "passages below none": ("not a manifest", says(counts__passages=-1)),
     "passages without end": ("not a manifest", says(counts__passages=10**30)),
-    "many passages": (VECTORS, says(counts__passages=10**12, counts__languages={"en": 10**12}, languages=["en"])),
+    "many passages": (
+        VECTORS,
+        says(segments__0__rows=10**12, counts__passages=10**12, counts__languages={"en": 10**12}, languages=["en"]),
+    ),
     "many sentences": ("sentences.npy", says(counts__sentences=2**62)),
     "vectors of no numbers": ("not a manifest", says(encoder__dim=0)),
     "vectors of many numbers": ("not a manifest", says(encoder__dim=2**40)),
@@ -221,7 +229,7 @@ HOSTILE: dict[str, tuple[str, Spoil]] = {
     "files none": ("not a manifest", says(files=None)),
     "files that lead away": ("other files", says(files={"../../x": {"size": 1, "sha256": ""}})),
     "size a text": ("not a manifest", says(files__vectors={"size": "1", "sha256": ""})),
-    "kind an object": ("not a manifest", says(kind={})),
+    "kind an object": ("not a manifest", says(segments__0__kind={})),
     # Files that are none
     **{f"{name} a pipe": (name, pipe(name)) for name in FILES},
     "vectors a device": (VECTORS, link(VECTORS, "/dev/zero")),

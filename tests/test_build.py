@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from index import builder
+from index import pipeline
 from index.builder import build, build_documents
 from index.config import BuildSettings, ChunkSettings, FieldNames, ModelSettings
 from index.errors import InputError, ModelError, StoreError
@@ -18,7 +18,7 @@ from index.layout import CURRENT
 from index.progress import SILENT, Progress
 from index.records import Document
 from index.store import Store
-from index.verify import verify
+from index.verifier import verify
 from tests.builds import documents, make_index
 from tests.toys import ToyEncoder
 
@@ -82,8 +82,10 @@ def test_the_report_counts_everything(corpus: Path, tmp_path: Path) -> None:
         assert (counts.documents, counts.passages, counts.duplicates, counts.rejected) == (6, 5, 1, 5)
         assert counts.languages == report.languages
         assert store.manifest.sources == (str(corpus),)
-        assert [f"{place}: {reason}" for place, reason in store.rejected()] == [str(r) for r in report.rejected]
-        passages = {passage.text: passage for passage in store.passages(range(5))}
+        assert [f"{place}: {reason}" for place, reason in store.documents.rejected()] == [
+            str(r) for r in report.rejected
+        ]
+        passages = {passage.text: passage for passage in store.documents.passages(range(5))}
     shared = passages["The bakery opens early in the morning and sells fresh bread."]
     assert [place.doc_id for place in shared.occurrences] == ["letter.txt", "sub/copy.txt"]
 
@@ -104,17 +106,19 @@ def test_many_batches_make_the_same_index_as_one(tmp_path: Path, monkeypatch: py
     texts = [f"number{i % 500} stands here and waits. " * 3 for i in range(900)]
     settings = BuildSettings(chunking=ChunkSettings(max_tokens=16))
     found = []
-    for size in (builder.BATCH_PASSAGES, 10**9, 1):
-        monkeypatch.setattr(builder, "BATCH_PASSAGES", size)
+    for size in (pipeline.BATCH_PASSAGES, 10**9, 1):
+        monkeypatch.setattr(pipeline, "BATCH_PASSAGES", size)
         toy, told, out = ToyEncoder(), Told(), tmp_path / f"batch-{size}"
         report = build_documents(documents(*texts), out, settings=settings, encoder=toy, progress=told)
         with Store.open(out) as store:
             vectors = np.array(store.vectors())
-            found.append((report.passages, report.duplicates, toy.encoded, store.passages(range(store.n_passages))))
+            found.append(
+                (report.passages, report.duplicates, toy.encoded, store.documents.passages(range(store.n_passages)))
+            )
         assert (len(told.steps) > 3) == (size < 10**9)
         np.testing.assert_array_equal(vectors, ToyEncoder().encode_passages(toy.encoded))
     assert found[0] == found[1] == found[2]
-    assert found[0][0] == len(found[0][2]) > builder.BATCH_PASSAGES
+    assert found[0][0] == len(found[0][2]) > pipeline.BATCH_PASSAGES
     assert found[0][1] > 0
 
 
@@ -128,7 +132,7 @@ def test_a_large_document_is_embedded_in_slices_and_progress_moves(
             asked.append(len(texts))
             return super().encode_passages(texts, progress)
 
-    monkeypatch.setattr(builder, "BATCH_PASSAGES", 10)
+    monkeypatch.setattr(pipeline, "BATCH_PASSAGES", 10)
     path = tmp_path / "large.txt"
     path.write_text("".join(f"Sentence number {i} stands here and waits.\n" for i in range(700)))
     settings = BuildSettings(chunking=ChunkSettings(max_tokens=16, overlap_sentences=0))
@@ -141,7 +145,7 @@ def test_a_large_document_is_embedded_in_slices_and_progress_moves(
     assert sum(told.steps) == size
     assert max(told.steps) < 2 * size / len(asked)
     with Store.open(tmp_path / "index") as store:
-        assert [p.text for p in store.passages(range(store.n_passages))] == toy.encoded
+        assert [p.text for p in store.documents.passages(range(store.n_passages))] == toy.encoded
         np.testing.assert_array_equal(store.vectors(), ToyEncoder().encode_passages(toy.encoded))
 
 
@@ -150,17 +154,17 @@ def test_documents_are_read_as_they_come(tmp_path: Path) -> None:
     encoded_before_the_last = []
 
     def made() -> Iterator[Document]:
-        for i in range(2 * builder.BATCH_PASSAGES + 1):
+        for i in range(2 * pipeline.BATCH_PASSAGES + 1):
             encoded_before_the_last.append(len(toy.encoded))
             yield Document(str(i), "memory", f"text {i}", title="Numbers", lang="en", metadata={"number": i})
 
     report = make_index(tmp_path, made(), toy)
-    assert report.documents == 2 * builder.BATCH_PASSAGES + 1
+    assert report.documents == 2 * pipeline.BATCH_PASSAGES + 1
     assert encoded_before_the_last[0] == 0
-    assert encoded_before_the_last[-1] >= builder.BATCH_PASSAGES  # the second batch while the last one is read
+    assert encoded_before_the_last[-1] >= pipeline.BATCH_PASSAGES  # the second batch while the last one is read
     assert toy.encoded[0] == "Numbers\ntext 0"  # the model reads the title before the text
     with Store.open(tmp_path) as store:
-        (passage,) = store.passages([7])
+        (passage,) = store.documents.passages([7])
     assert (passage.text, passage.context, passage.metadata) == ("text 7", "Numbers", {"number": 7})
 
 
@@ -219,7 +223,7 @@ def test_settings_reach_the_readers_and_the_manifest(tmp_path: Path) -> None:
     settings = BuildSettings(fields=fields, encoding="windows-1257")
     build(path.as_posix(), tmp_path / "index", settings=settings, encoder=ToyEncoder())
     with Store.open(tmp_path / "index") as store:
-        (passage,) = store.passages([0])
+        (passage,) = store.documents.passages([0])
         assert store.manifest.settings["fields"]["text"] == "body"
         assert store.manifest.settings["encoding"] == "windows-1257"
     (place,) = passage.occurrences

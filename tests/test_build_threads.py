@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from index import builder
+from index import builder, pipeline
 from index.errors import ModelError
 from index.layout import CURRENT
 from index.progress import SILENT, Progress
 from index.records import Document
 from index.store import Store
-from index.verify import verify
+from index.verifier import verify
 from tests.builds import documents, make_index
 from tests.toys import ToyEncoder
 
@@ -29,7 +29,7 @@ N = 60
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builder, "BATCH_PASSAGES", 8)
+    monkeypatch.setattr(pipeline, "BATCH_PASSAGES", 8)
 
 
 def text(i: int) -> str:
@@ -97,7 +97,7 @@ def test_a_database_of_this_thread_is_read_in_this_thread(tmp_path: Path) -> Non
     assert report.documents == N
     assert threading.get_ident() not in encoder.threads  # otherwise this test shows nothing
     with Store.open(tmp_path / "index") as store:
-        assert [passage.text for passage in store.passages(range(N))] == [text(i) for i in range(N)]
+        assert [passage.text for passage in store.documents.passages(range(N))] == [text(i) for i in range(N)]
     assert verify(tmp_path / "index") == []
 
 
@@ -116,7 +116,7 @@ def test_documents_are_read_while_a_batch_is_embedded(tmp_path: Path) -> None:
 
 
 def test_progress_is_told_from_the_callers_thread_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builder, "_TELL_SECONDS", 0.002)
+    monkeypatch.setattr(pipeline, "_TELL_SECONDS", 0.002)
     told, encoder = Told(), Watching(seconds=0.002)
     builder.build_documents(documents(*map(text, range(N))), tmp_path / "index", encoder=encoder, progress=told)
     assert {thread for _, thread in told.calls} == {threading.get_ident()}
@@ -152,7 +152,7 @@ def test_what_the_source_raises_comes_out_unchanged(kind: type[BaseException], n
     assert (out / CURRENT).read_text() == "g000001\n"
     assert verify(out) == []
     with Store.open(out) as store:
-        assert [passage.text for passage in store.passages([0])] == ["old words"]
+        assert [passage.text for passage in store.documents.passages([0])] == ["old words"]
 
 
 def test_the_embedding_that_nobody_waits_for_ends_before_its_batch_does(tmp_path: Path) -> None:

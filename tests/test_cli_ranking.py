@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from index.store import Store
-from index.verify import verify
+from index.verifier import verify
 from search.cli import main
 from search.hits import Hit
 from search.rank_settings import Balance, Mode, RankSettings

@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from index import database
-from index.database import LONGEST_VALUE, Database, DatabaseError, create_database
+from index.database import LONGEST_VALUE, Database, DatabaseError, open_to_write
 from index.errors import IndexDamagedError, StoreError
+from index.layout import DATABASE
+from index.manifest import FORMAT_VERSION, read_manifest
 from index.records import Document
-from index.store import DATABASE, Store, current_generation, verify
+from index.store import Store, current_generation
+from index.verifier import check_counts, verify
 from tests.builds import ROOT, documents, make_index
 from tests.hostile import sign, tree, well
 from tests.test_store import whole, write
@@ -41,7 +44,7 @@ def write_row(path: Path, table: str, *values: object) -> None:
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: str(path.relative_to(ROOT)))
 def test_databases_of_every_format_are_opened(path: Path) -> None:
-    opened = Database(path)
+    opened = Database(path, read_manifest(path.parent).format_version)
     with opened.reading():
         opened.check()
         assert opened.only("SELECT count(*) FROM passages", int) > 2
@@ -53,8 +56,8 @@ def test_there_are_databases_of_two_formats() -> None:
 
 
 def test_what_is_made_can_be_opened(tmp_path: Path) -> None:
-    create_database(tmp_path / "new").close()
-    opened = Database(tmp_path / "new")
+    open_to_write(tmp_path / "new").close()
+    opened = Database(tmp_path / "new", FORMAT_VERSION)
     with opened.reading():
         opened.check()
         assert list(opened.rows("SELECT place, reason FROM rejected", (str, str))) == []
@@ -88,7 +91,7 @@ def test_what_is_made_can_be_opened(tmp_path: Path) -> None:
 )
 def test_a_query_can_do_nothing_but_read(query: str, path: Path) -> None:
     before = path.read_bytes()
-    opened = Database(path)
+    opened = Database(path, FORMAT_VERSION)
     with pytest.raises(IndexDamagedError, match=DATABASE), opened.reading():
         list(opened.rows(query, (str,)))
     opened.close()
@@ -109,7 +112,7 @@ def test_journals_beside_it_are_passed_over(index: Path, path: Path) -> None:
         path.with_name(f"kept-{name}").rename(path.with_name(name))
     path.with_name(f"{DATABASE}-journal").write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + b"\xff" * 5000)
     with Store.open(index) as store:
-        assert [passage.text for passage in store.passages([0, 1])] == ["red apples", "green pears"]
+        assert [passage.text for passage in store.documents.passages([0, 1])] == ["red apples", "green pears"]
     assert path.read_bytes() == before
 
 
@@ -122,7 +125,7 @@ def test_statistics_of_sqlite_are_no_damage(index: Path, path: Path) -> None:
     sign(index)
     assert verify(index) == []
     with Store.open(index) as store:
-        assert [passage.text for passage in store.passages([1, 0])] == ["green pears", "red apples"]
+        assert [passage.text for passage in store.documents.passages([1, 0])] == ["green pears", "red apples"]
 
 
 def test_statistics_are_checked_as_deep_as_they_lie(index: Path, path: Path) -> None:
@@ -135,7 +138,7 @@ def test_statistics_are_checked_as_deep_as_they_lie(index: Path, path: Path) -> 
 
 
 def test_what_could_not_be_read_is_not_written(tmp_path: Path) -> None:
-    connection = create_database(tmp_path / "new")
+    connection = open_to_write(tmp_path / "new")
     connection.execute("INSERT INTO rejected VALUES ('a', 'b')")
     with pytest.raises(DatabaseError, match="too big"):
         connection.execute("INSERT INTO rejected VALUES ('a', ?)", ("x" * (LONGEST_VALUE + 1),))
@@ -157,9 +160,9 @@ def test_more_than_a_database_of_its_size_can_hold_is_not_read(index: Path, path
     sign(index)
     with Store.open(index) as store:
         with pytest.raises(IndexDamagedError, match="more than its size allows"):
-            store.left_out()
-        assert len(store.left_out(limit=10)) == 10
-        assert len(store.passages([0])) == 1  # each question has a bound of its own
+            store.documents.left_out()
+        assert len(store.documents.left_out(limit=10)) == 10
+        assert len(store.documents.passages([0])) == 1  # each question has a bound of its own
 
 
 def test_all_of_a_sound_database_takes_far_fewer_steps_than_it_may(tmp_path: Path) -> None:
@@ -167,10 +170,15 @@ def test_all_of_a_sound_database_takes_far_fewer_steps_than_it_may(tmp_path: Pat
     lines = [Document(f"{i}", "s", f"null\nsame words.\n\n{i}.", lang="en") for i in range(3_000)]
     make_index(out, lines)  # short passages in many documents: the most steps for a byte
     with Store.open(out) as store:
-        opened = store._database
+        opened = store.documents._database
         size = (store.folder / DATABASE).stat().st_size
 
-        for use in (store.check_counts, store.left_out, store.document_langs, lambda: store.passages([0, 1, 2])):
+        for use in (
+            lambda: check_counts(store),
+            store.documents.left_out,
+            store.documents.langs,
+            lambda: store.documents.passages([0, 1, 2]),
+        ):
             with opened.reading():
                 before = opened._steps
             use()
@@ -183,7 +191,7 @@ def test_a_database_is_read_by_many_threads(index: Path) -> None:
 
         def read() -> None:
             for _ in range(50):
-                found.append([passage.text for passage in store.passages([0, 1])])
+                found.append([passage.text for passage in store.documents.passages([0, 1])])
 
         threads = [threading.Thread(target=read) for _ in range(4)]
         for thread in threads:
@@ -194,7 +202,7 @@ def test_a_database_is_read_by_many_threads(index: Path) -> None:
 
 
 def test_a_closed_database_is_told(path: Path) -> None:
-    opened = Database(path)
+    opened = Database(path, FORMAT_VERSION)
     opened.close()
     with pytest.raises(IndexDamagedError, match="closed"), opened.reading():
         opened.only("SELECT count(*) FROM passages", int)

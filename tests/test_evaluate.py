@@ -250,7 +250,7 @@ def test_an_index_is_made_once(tmp_path: Path, home: Path) -> None:
     assert again == first
     assert encoder.encoded.count("red apple") == 1
     with Store.open(first) as store:
-        assert store.document_langs() == {"d1": "lt", "d2": "fa", "d3": "lt", "d4": "te", "d5": "lt"}
+        assert store.documents.langs() == {"d1": "lt", "d2": "fa", "d3": "lt", "d4": "te", "d5": "lt"}
 
 
 def test_what_decides_an_index_makes_another(tmp_path: Path, home: Path) -> None:

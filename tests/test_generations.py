@@ -18,7 +18,7 @@ from index.layout import CURRENT, GENERATIONS, MANIFEST
 from index.progress import SILENT, Progress
 from index.records import Document
 from index.store import Store
-from index.verify import verify
+from index.verifier import verify
 from tests.builds import documents, make_index
 from tests.toys import ToyEncoder
 
@@ -92,7 +92,7 @@ def test_only_generations_are_cleared_away(tmp_path: Path) -> None:
 
 def test_a_second_build_is_refused_before_its_model_is_loaded(tmp_path: Path) -> None:
     settings = BuildSettings(model=ModelSettings(name=str(tmp_path / "no-model")))
-    with locked(tmp_path / "index"), pytest.raises(StoreError, match="another build is writing here"):
+    with locked(tmp_path / "index"), pytest.raises(StoreError, match="another program is writing here"):
         build_documents(documents("words"), tmp_path / "index", settings=settings)
     make_index(tmp_path / "index", documents("words"))  # let go of
 
@@ -125,7 +125,8 @@ def test_errors_of_the_encoder_are_not_the_indexs(error: Exception, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "place", ["writer.VectorFile", "writer.VectorFile.append", "kinds.FlatIndex.save", "generations.write_text"]
+    "place",
+    ["segment_writer.VectorFile", "segment_writer.VectorFile.append", "kinds.FlatIndex.save", "generations.write_text"],
 )
 def test_errors_of_the_writer_are(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_index(tmp_path, documents("old words"))
@@ -138,4 +139,4 @@ def test_errors_of_the_writer_are(place: str, tmp_path: Path, monkeypatch: pytes
         with pytest.raises(StoreError, match="the disk is full"):
             make_index(tmp_path, documents("new words"))
     with Store.open(tmp_path) as store:
-        assert store.passages([0])[0].text == "old words"
+        assert store.documents.passages([0])[0].text == "old words"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from index.errors import QueryError
-from index.layout import FAISS
-from index.store import FILES, Store
-from index.verify import verify
+from index.layout import FAISS, files_of
+from index.store import Store
+from index.verifier import verify
 from search.rank_settings import Balance, RankSettings, Weights
 from search.searcher import Searcher
 from tests.builds import ROOT
@@ -86,9 +86,9 @@ def test_format_1_answers(lang: str | None) -> None:
 
 def test_format_1_tells_everything() -> None:
     with Store.open(FORMAT_1) as store:
-        first, second, third = store.passages([0, 1, 2])
-        assert store.rejected() == [("letter.txt:3", "is broken")]
-        assert store.left_out() == [("green.txt", "d1", 16, 20, "template", "null")]
+        first, second, third = store.documents.passages([0, 1, 2])
+        assert store.documents.rejected() == [("letter.txt:3", "is broken")]
+        assert store.documents.left_out() == [("green.txt", "d1", 16, 20, "template", "null")]
         assert store.manifest.format_version == 1
         assert store.manifest.counts.documents == 4
     assert [(o.source, o.doc_id, o.start, o.end) for o in first.occurrences] == [
@@ -129,7 +129,7 @@ def test_format_2_is_whole() -> None:
     assert verify(FORMAT_2) == []
     files = [path for path in FORMAT_2.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 150_000
-    assert len(files) == len(FILES) + 2
+    assert len(files) == len(files_of(2, [""])) + 2
 
 
 @pytest.mark.parametrize("asked", EXPECTED, ids="-".join)
@@ -153,9 +153,9 @@ def test_format_2_answers(asked: tuple[str, str]) -> None:
 
 def test_format_2_tells_everything() -> None:
     with Store.open(FORMAT_2) as store:
-        garden, river, *_ = store.passages(range(5))
-        assert store.rejected() == [("empty.txt", "document 'd7' has no text left to index")]
-        assert store.left_out() == [("garden.md", "d1", 119, 123, "template", "null")]
+        garden, river, *_ = store.documents.passages(range(5))
+        assert store.documents.rejected() == [("empty.txt", "document 'd7' has no text left to index")]
+        assert store.documents.left_out() == [("garden.md", "d1", 119, 123, "template", "null")]
         manifest = store.manifest
         offsets, sentences = store.offsets(), store.sentences()
     assert (manifest.format_version, manifest.balance, manifest.kind) == (2, 0.7, "flat")

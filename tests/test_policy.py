@@ -44,6 +44,8 @@ HOMES = {
         "search/cli_build.py",
         "search/cli_eval.py",
         "search/cli_options.py",
+        "search/cli_update.py",
+        "search/watch.py",
     },
     "faiss": {
         "index/flat_index.py",

@@ -10,7 +10,7 @@ import pytest
 
 from index.layout import CURRENT
 from index.store import Store
-from index.verify import verify
+from index.verifier import verify
 from tests.builds import ROOT, run
 
 GOOD = 'out = "index"\nsources = ["reports", "letters/*.jsonl"]\n'
@@ -38,7 +38,7 @@ def test_paths_are_relative_to_the_configuration(folder: Path, tiny_model: Path,
     assert (result.returncode, result.stdout) == (0, b"")
     assert result.stderr.decode().startswith(f"indexing …\n{folder}/index: 2 documents, 2 passages")
     with Store.open(folder / "index") as store:
-        assert [p.text for p in store.passages([0, 1])] == ["The bakery sells bread.", "Kepykla parduoda."]
+        assert [p.text for p in store.documents.passages([0, 1])] == ["The bakery sells bread.", "Kepykla parduoda."]
         assert store.manifest.encoder.model == str(tiny_model)
 
     (folder / "reports" / "empty.txt").write_text("")

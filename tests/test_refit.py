@@ -21,12 +21,13 @@ from index.errors import (
     StoreError,
 )
 from index.generations import locked
-from index.layout import CURRENT, FAISS, OFFSETS, VECTORS
+from index.layout import CURRENT, DATABASE, FAISS, LANGS, OFFSETS, VECTORS
 from index.progress import Silent
 from index.records import Document
 from index.refit import refit
+from index.sentence_files import SENTENCES
 from index.store import Store, current_generation
-from index.verify import verify
+from index.verifier import verify
 from search.cli import main
 from search.searcher import Searcher
 from tests.builds import ROOT
@@ -37,6 +38,7 @@ PAGES = [
     Document("2", "b", "red obuoliai auga ant medžių", lang="lt"),
     Document("3", "c", "rote Äpfel wachsen auf Bäumen", lang="de"),
 ]
+SEGMENT = "s000001"
 PARALLEL = [{"en": "bread and water", "de": "Brot und Wasser"}, {"en": "cold days", "de": "kalte Tage"}]
 
 
@@ -161,19 +163,26 @@ def test_blank_lines_a_mark_and_regions_do_not_matter(built: Path, own: Path) ->
     np.testing.assert_array_equal(offsets(built), first)
 
 
-@pytest.mark.parametrize("name", ["langs.npy", VECTORS, "sentences.npy", "lexical-rows.npy", "passages.sqlite"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(f"{SEGMENT}/{name}" for name in (LANGS, VECTORS, SENTENCES, "lexical-rows.npy")),
+        DATABASE,
+    ],
+)
 def test_damage_is_not_carried_on(built: Path, name: str) -> None:
     before = current_generation(built)
-    data = bytearray((before / name).read_bytes())
+    path = before / name
+    data = bytearray(path.read_bytes())
     data[-1] ^= 1
-    (before / name).write_bytes(data)
+    path.write_bytes(data)
     with pytest.raises(IndexDamagedError, match=name):
         refit(built, ToyEncoder())
     assert current_generation(built) == before
 
 
 def test_what_derives_is_mended(built: Path) -> None:
-    for name in (OFFSETS, FAISS):
+    for name in (OFFSETS, f"{SEGMENT}/{FAISS}"):
         path = current_generation(built) / name
         path.write_bytes(bytes(path.stat().st_size))
         assert verify(built) != []
@@ -188,9 +197,9 @@ def test_what_cannot_be_fitted_is_told(built: Path, tmp_path: Path) -> None:
         refit(tmp_path / "nothing", ToyEncoder())
     assert not (tmp_path / "nothing").exists()
     shutil.copytree(ROOT / "tests" / "golden" / "format-1", tmp_path / "old")
-    with pytest.raises(IndexFormatError, match="written in format 1, which has no balance"):
+    with pytest.raises(IndexFormatError, match="format 1, which cannot be balanced anew"):
         refit(tmp_path / "old", ToyEncoder(dim=64))
-    with locked(built), pytest.raises(StoreError, match="another build is writing here"):
+    with locked(built), pytest.raises(StoreError, match="another program is writing here"):
         refit(built, ToyEncoder())
 
 

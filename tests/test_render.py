@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.store import Occurrence
+from index.stored import Occurrence
 from search.hits import Hit
 from search.render import columns, isolate, printable, render_answer, render_hits, snippet
 

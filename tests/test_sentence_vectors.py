@@ -45,10 +45,10 @@ def write(folder: Path, counts: Sequence[int], vectors: Vectors, n_at_once: int 
     for at in range(0, len(made), n_at_once):
         before, after = sum(counts[:at]), sum(counts[: at + n_at_once])
         assert writer.n_sentences == before
-        writer.append(made[at : at + n_at_once], vectors[before:after])
+        writer.append(made[at : at + n_at_once], to_int8(vectors[before:after]))
     writer.close()
     assert writer.n_sentences == sum(counts)
-    return SentenceVectors(folder, len(counts), sum(counts), vectors.shape[1])
+    return SentenceVectors([folder], [len(counts)], [sum(counts)], vectors.shape[1])
 
 
 def rows(*numbers: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -102,12 +102,12 @@ def test_no_sentence_at_all(counts: list[int], tmp_path: Path) -> None:
 
 def test_a_vector_too_few_or_none_at_all_is_refused(tmp_path: Path) -> None:
     writer = SentenceWriter(tmp_path, DIM)
-    with pytest.raises(ValueError, match="4 vectors came back for 5 sentences"):
-        writer.append(passages([2, 3]), random_rows(4))
-    with pytest.raises(ValueError, match="not finite"):
-        writer.append(passages([2]), np.full((2, DIM), np.nan, np.float32))
-    with pytest.raises(ValueError, match="vectors of shape"):
-        writer.append(passages([2]), random_rows(2, DIM + 1))
+    with pytest.raises(ValueError, match="4 vectors of int8 came back for 5 sentences"):
+        writer.append(passages([2, 3]), to_int8(random_rows(4)))
+    with pytest.raises(ValueError, match="2 vectors of float32 came back"):
+        writer.append(passages([2]), random_rows(2))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="rows of shape"):
+        writer.append(passages([2]), to_int8(random_rows(2, DIM + 1)))
     assert writer.n_sentences == 0
     writer.close()
 
@@ -119,11 +119,11 @@ def test_starts_that_cannot_be_are_told(at: int, value: int, tmp_path: Path) -> 
     starts = np.load(tmp_path / STARTS)
     starts[at] = value
     np.save(tmp_path / STARTS, starts)
-    damaged = SentenceVectors(tmp_path, 8, 12, DIM)
+    damaged = SentenceVectors([tmp_path], [8], [12], DIM)
     told = [not 0 <= first <= after <= 12 for first, after in itertools.pairwise(starts.tolist())]
     for row in range(8):
         if told[row]:
-            with pytest.raises(IndexDamagedError, match=rf"{STARTS}: damaged.*build the index again"):
+            with pytest.raises(IndexDamagedError, match=rf"{STARTS}: damaged.*tongues repair"):
                 damaged.of(rows(row))
         else:
             assert len(damaged.of(rows(row)).spans) == starts[row + 1] - starts[row]
@@ -136,7 +136,7 @@ def test_starts_that_cannot_be_are_told(at: int, value: int, tmp_path: Path) -> 
 def test_a_row_of_zeros_is_no_vector_and_no_warning(tmp_path: Path) -> None:
     write(tmp_path, [3], random_rows(3))
     np.save(tmp_path / SENTENCES, np.zeros((3, DIM), np.int8))
-    assert not SentenceVectors(tmp_path, 1, 3, DIM).of(rows(0)).vectors.any()
+    assert not SentenceVectors([tmp_path], [1], [3], DIM).of(rows(0)).vectors.any()
 
 
 @pytest.mark.parametrize("name", SENTENCE_FILES)
@@ -146,7 +146,7 @@ def test_files_of_another_shape_are_told(name: str, tmp_path: Path) -> None:
     for other in (whole[:-1], whole.astype(np.float64), whole[:0]):
         np.save(tmp_path / name, other)
         with pytest.raises(IndexDamagedError, match=name):
-            SentenceVectors(tmp_path, len(COUNTS), sum(COUNTS), DIM)
+            SentenceVectors([tmp_path], [len(COUNTS)], [sum(COUNTS)], DIM)
     (tmp_path / name).unlink()
     with pytest.raises(IndexDamagedError, match=name):
-        SentenceVectors(tmp_path, len(COUNTS), sum(COUNTS), DIM)
+        SentenceVectors([tmp_path], [len(COUNTS)], [sum(COUNTS)], DIM)

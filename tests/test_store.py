@@ -16,22 +16,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index.balance import STRENGTH
-from index.config import ChunkSettings
+from index.config import BuildSettings, ChunkSettings
 from index.documents import ChunkedDocument
 from index.errors import IndexDamagedError, IndexFormatError, NoIndexError, StoreError
 from index.generations import locked, write_generation
-from index.layout import CURRENT, DATABASE, FAISS, GENERATIONS, LANGS, MANIFEST, OFFSETS, VECTORS
+from index.layout import CURRENT, DATABASE, DEAD, FAISS, GENERATIONS, LANGS, MANIFEST, OFFSETS, VECTORS
 from index.lexical import LEXICAL_FILES
-from index.manifest import read_manifest
+from index.manifest import Segment, read_manifest
+from index.progress import SILENT
 from index.records import Document, LeftOut, LeftOutKind, Passage, Rejected
 from index.sentence_files import SENTENCE_FILES
-from index.store import FILES, Store, current_generation
-from index.verify import verify
+from index.store import Store, current_generation, expected_files
+from index.vectors import to_int8
+from index.verifier import verify
 from search.searcher import Searcher
 from tests.builds import documents, make_index
 from tests.toys import ToyEncoder
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from index.records import Vectors
 
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
@@ -40,18 +44,18 @@ UNICODE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 def write(out: Path, batch: list[ChunkedDocument], rejected: tuple[Rejected, ...] = ()) -> list[Rejected]:
     """Write an index of documents cut by the test itself."""
     toy = ToyEncoder()
-    with locked(out), write_generation(out, toy.fingerprint) as writer:
+    with locked(out), write_generation(out, toy.fingerprint, BuildSettings()) as writer:
         refused = writer.append(batch, lambda passages: encode(toy, passages), 2)
         for item in (*rejected, *refused):
-            writer.reject(item)
-        writer.finish({}, [], {})
+            writer.documents.reject(item.where, item)
+        writer.finish([], "", {}, SILENT)
     return refused
 
 
-def encode(toy: ToyEncoder, passages: Sequence[Passage]) -> tuple[Vectors, Vectors]:
+def encode(toy: ToyEncoder, passages: Sequence[Passage]) -> tuple[Vectors, NDArray[np.int8]]:
     """Return the vectors of passages, and of all their sentences."""
     sentences = [p.text[start:end] for p in passages for start, end in p.sentences]
-    return toy.encode_passages([p.text for p in passages]), toy.encode_passages(sentences)
+    return toy.encode_passages([p.text for p in passages]), to_int8(toy.encode_passages(sentences))
 
 
 def whole(document: Document) -> ChunkedDocument:
@@ -67,7 +71,7 @@ def test_any_text_comes_back_unchanged(text: str, name: str, title: str, metadat
         assert write(out, [whole(Document(name, name, text, title, "te", metadata))]) == []
         assert verify(out) == []
         with Store.open(out) as store:
-            (passage,) = store.passages([0])
+            (passage,) = store.documents.passages([0])
         assert (passage.text, passage.lang, passage.context) == (text, "te", "")
         (place,) = passage.occurrences
         assert (place.source, place.doc_id, place.title, passage.metadata) == (name, name, title, metadata)
@@ -80,7 +84,7 @@ def test_any_text_comes_back_unchanged(text: str, name: str, title: str, metadat
 def test_hard_texts_come_back_unchanged(text: str, tmp_path: Path) -> None:
     write(tmp_path, [whole(Document("d", "s", text))])
     with Store.open(tmp_path) as store:
-        assert store.passages([0])[0].text == text
+        assert store.documents.passages([0])[0].text == text
 
 
 def test_a_row_is_the_same_passage_everywhere(tmp_path: Path) -> None:
@@ -88,16 +92,17 @@ def test_a_row_is_the_same_passage_everywhere(tmp_path: Path) -> None:
     make_index(tmp_path, documents(*texts))
     toy = ToyEncoder()
     with Store.open(tmp_path) as store:
-        passages = store.passages(range(700))
+        passages = store.documents.passages(range(700))
         assert [passage.text for passage in passages] == texts
-        np.testing.assert_array_equal(store.vectors(), toy.encode_passages(texts))
+        vectors = store.vectors()[:]
+        np.testing.assert_array_equal(vectors, toy.encode_passages(texts))
         assert store.lang_codes.tolist() == [0] * 700
         found = store.vector_index().search(toy.encode_queries(texts), 1)
-        exact = store.vectors() @ toy.encode_queries(texts).T
+        exact = vectors @ toy.encode_queries(texts).T
         assert [int(rows[0]) for rows, _ in found] == exact.argmax(axis=0).tolist()
-        assert store.passages([5, 3, 5]) == [passages[5], passages[3], passages[5]]
+        assert store.documents.passages([5, 3, 5]) == [passages[5], passages[3], passages[5]]
         with pytest.raises(IndexDamagedError, match="row 700 is missing"):
-            store.passages([700])
+            store.documents.passages([700])
 
 
 def test_the_same_passage_is_stored_once_and_names_all_its_places(tmp_path: Path) -> None:
@@ -110,7 +115,7 @@ def test_the_same_passage_is_stored_once_and_names_all_its_places(tmp_path: Path
         assert store.manifest.counts.passages == store.vector_index().n_rows == 3
         assert store.manifest.counts.duplicates == 2
         assert store.manifest.counts.documents == 3
-        first, other, lithuanian = store.passages([0, 1, 2])
+        first, other, lithuanian = store.documents.passages([0, 1, 2])
     assert [(o.doc_id, o.start, o.end) for o in first.occurrences] == [("d1", 0, 11), ("d1", 19, 30), ("d2", 0, 11)]
     assert [o.doc_id for o in other.occurrences] == ["d1"]
     assert (lithuanian.lang, [o.doc_id for o in lithuanian.occurrences]) == ("lt", ["d3"])
@@ -124,7 +129,7 @@ def test_a_passage_in_many_places_reads_the_first_and_counts_them_all(tmp_path: 
         database.execute("UPDATE documents SET metadata = '{' WHERE doc_id != '0'")  # no other place's is parsed
     database.close()
     with Store.open(tmp_path) as store:
-        (passage,) = store.passages([0])
+        (passage,) = store.documents.passages([0])
     assert [place.doc_id for place in passage.occurrences] == [str(i) for i in range(21)]
     assert (passage.n_places, passage.metadata) == (30, {"number": 0})
     with Searcher.open(tmp_path, encoder=ToyEncoder()) as searcher:
@@ -150,10 +155,10 @@ def test_what_cannot_be_stored_is_refused_and_reported(tmp_path: Path) -> None:
         + str(refused[3]).rpartition("compliant")[2],
     ]
     with Store.open(tmp_path) as store:
-        assert [p.text for p in store.passages([0, 1])] == ["one", "three"]
+        assert [p.text for p in store.documents.passages([0, 1])] == ["one", "three"]
         assert store.manifest.counts.rejected == 5
-        assert store.rejected()[0] == ("caf\\udce9.txt:3", "is broken")
-        assert store.rejected(2)[1:] == [("a.txt", refused[0].reason)]
+        assert store.documents.rejected()[0] == ("caf\\udce9.txt:3", "is broken")
+        assert store.documents.rejected(2)[1:] == [("a.txt", refused[0].reason)]
 
 
 def test_lines_left_out_are_listed(tmp_path: Path) -> None:
@@ -161,7 +166,7 @@ def test_lines_left_out_are_listed(tmp_path: Path) -> None:
     lines = [LeftOut(0, 4, LeftOutKind.TEMPLATE), LeftOut(11, 15, LeftOutKind.REPEATED)]
     write(tmp_path, [ChunkedDocument(document, [Passage(5, 10, "Text.", "en")], lines)])
     with Store.open(tmp_path) as store:
-        assert store.left_out() == [
+        assert store.documents.left_out() == [
             ("a.txt", "d1", 0, 4, "template", "null"),
             ("a.txt", "d1", 11, 15, "repeated", "null"),
         ]
@@ -175,14 +180,14 @@ def test_an_encoder_that_returns_too_few_vectors_is_found_out(tmp_path: Path) ->
     parted = [ChunkedDocument(batch[0].document, [sentences], [])]
 
     def build(items: list[ChunkedDocument], n: int, n_sentences: int) -> None:
-        vectors = toy.encode_passages(["one"] * n), toy.encode_passages(["one"] * n_sentences)
-        with locked(tmp_path), write_generation(tmp_path, toy.fingerprint) as writer:
+        vectors = toy.encode_passages(["one"] * n), to_int8(toy.encode_passages(["one"] * n_sentences))
+        with locked(tmp_path), write_generation(tmp_path, toy.fingerprint, BuildSettings()) as writer:
             writer.append(items, lambda passages: vectors, 2)
 
     with pytest.raises(ValueError, match="1 vectors came back for 2 passages"):
         build(batch, 1, 0)
     for n in (0, 1, 3):
-        with pytest.raises(ValueError, match=f"{n} vectors came back for 2 sentences"):
+        with pytest.raises(ValueError, match=f"{n} vectors of int8 came back for 2 sentences"):
             build(parted, 1, n)
     with pytest.raises(NoIndexError):
         Store.open(tmp_path)
@@ -195,11 +200,14 @@ def test_a_new_build_replaces_and_an_open_reader_goes_on(tmp_path: Path) -> None
         for number in range(2, 6):
             make_index(tmp_path, documents(f"new{number} words"))
             kept = sorted(path.name for path in (tmp_path / GENERATIONS).iterdir())
-            assert kept == [f"g00000{number - 1}", f"g00000{number}"]
+            read = {"g000001"}  # stays for its reader
+            assert kept == sorted({f"g00000{number - 1}", f"g00000{number}"} | read)
             assert (tmp_path / CURRENT).read_text() == f"g00000{number}\n"
             assert [hit.text for hit in reader.search("words", lang="en")] == ["old words"]
             with Searcher.open(tmp_path, encoder=ToyEncoder()) as fresh:
                 assert [hit.text for hit in fresh.search("words")] == [f"new{number} words"]
+    make_index(tmp_path, documents("newest words"))
+    assert sorted(path.name for path in (tmp_path / GENERATIONS).iterdir()) == ["g000005", "g000006"]
 
 
 def test_what_a_killed_build_left_is_cleared(tmp_path: Path) -> None:
@@ -266,7 +274,7 @@ def test_a_format_of_the_future_is_told(tmp_path: Path) -> None:
     path = current_generation(tmp_path) / MANIFEST
     path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 99, "tool_version": "7.5"}))
     for look in (Store.open, verify):
-        with pytest.raises(IndexFormatError, match=r"format 99 \(by version 7\.5\).*reads formats 1 and 2\. Build"):
+        with pytest.raises(IndexFormatError, match=r"format 99 \(by version 7\.5\).*reads formats 1, 2, 3\. Build"):
             look(tmp_path)
 
 
@@ -275,9 +283,16 @@ def test_the_manifest_says_what_it_was_given(tmp_path: Path) -> None:
     manifest = read_manifest(current_generation(tmp_path))
     assert manifest.encoder == ToyEncoder().fingerprint
     assert manifest.counts.documents == manifest.counts.passages == 2
-    assert set(manifest.files) == set(FILES)
-    assert set(FILES) == {DATABASE, VECTORS, LANGS, FAISS, OFFSETS, *SENTENCE_FILES, *LEXICAL_FILES}
-    assert {path.name for path in current_generation(tmp_path).iterdir()} == {*FILES, MANIFEST}
+    of_segment = {f"s000001/{name}" for name in (VECTORS, LANGS, FAISS, *SENTENCE_FILES, *LEXICAL_FILES)}
+    assert set(manifest.files) == set(expected_files(manifest)) == {DATABASE, OFFSETS, DEAD, *of_segment}
+    folder = current_generation(tmp_path)
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*")} == {
+        *manifest.files,
+        MANIFEST,
+        "s000001",
+    }
+    assert manifest.segments == (Segment("s000001", 2, 0, "flat"),)
+    assert (manifest.n_rows, manifest.dead, manifest.kind) == (2, 0, "flat")
     assert (manifest.balance, manifest.counts.sentences) == (STRENGTH, 0)
     data = json.loads(manifest.to_json())
-    assert (data["format_version"], data["settings"]["chunking"]["max_tokens"]) == (2, ChunkSettings().max_tokens)
+    assert (data["format_version"], data["settings"]["chunking"]["max_tokens"]) == (3, ChunkSettings().max_tokens)

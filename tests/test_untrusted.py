@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from index.errors import StoreError
+from index.layout import CURRENT
 from index.manifest import read_manifest
-from index.store import CURRENT, current_generation, verify
+from index.store import current_generation
+from index.verifier import verify
 from tests.builds import ROOT, environment, make_index
 from tests.hostile import HOSTILE
 from tests.test_damage import MADE
@@ -25,7 +27,8 @@ import json, resource, signal, sys, time
 from pathlib import Path
 import numpy, faiss
 from index.errors import TonguesError
-from index.store import Store, verify
+from index.store import Store
+from index.verifier import verify
 from search.searcher import Searcher
 from tests.toys import ToyEncoder
 
@@ -36,11 +39,11 @@ def search(out):
 def read(out):
     with Store.open(out) as store:
         for row in range(min(store.n_passages, 3)):
-            store.passages([row])
+            store.documents.passages([row])
 
 def tell(out):
     with Store.open(out) as store:
-        store.left_out(), store.rejected(), store.document_langs()
+        store.documents.left_out(), store.documents.rejected(), store.documents.langs()
 
 resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30,) * 2)
 resource.setrlimit(resource.RLIMIT_STACK, (2**20, resource.RLIM_INFINITY))

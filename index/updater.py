@@ -185,7 +185,7 @@ def _update(
         changes = ChangedDocuments(writer.documents, settings)
         if steps is None:
             with writing(out):
-                _take_note(writer.documents, files)
+                _take_note(writer.documents, sources)
                 changes.remove(files.gone)
         if steps or files.changed:
             used = opened(encoder, manifest.encoder, progress)
@@ -233,12 +233,12 @@ def _build_anew(
         return _report(after, sources.changes, counts, began, after.manifest, report.embedded, report.rejected)
 
 
-def _take_note(documents: DocumentWriter, files: FileChanges) -> None:
+def _take_note(documents: DocumentWriter, sources: Sources) -> None:
     """Record what was found out about files that are not read."""
     documents.forgive("")
-    for item in files.rejected:
+    for item in (*sources.changes.rejected, *sources.elsewhere):
         documents.reject("", item)
-    for file in files.touched:
+    for file in sources.changes.touched:
         documents.add_file(file)
 
 

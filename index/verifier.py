@@ -6,7 +6,7 @@ from pathlib import Path
 
 from index.errors import REPAIR, IndexDamagedError
 from index.guarded import regular_size
-from index.layout import DATABASE
+from index.layout import DATABASE, DEAD
 from index.manifest import FileRecord, Manifest, read_manifest, record_file
 from index.store import Store, current_generation, expected_files
 
@@ -65,5 +65,7 @@ def check_counts(store: Store) -> None:
         raise IndexDamagedError(
             f"{path}: {stored} passages, {placed} of them in a document, where {n} belong. {REPAIR}"
         )
+    if store.documents.texts(store.dead_rows().tolist()):
+        raise IndexDamagedError(f"{store.folder / DEAD}: tells of rows that stand in a document. {REPAIR}")
     store.lexical()
     store.open_passages().close()

@@ -30,7 +30,7 @@ from index.sentence_files import SENTENCE_FILES, SENTENCES, SPANS, STARTS
 from index.sentence_vectors import SentenceWriter
 from index.store import Store, current_generation, expected_files
 from index.vectors import ArrayFile, VectorFile, open_array, open_vectors, to_int8
-from index.verify import check_counts, damaged_files
+from index.verifier import check_counts, damaged_files
 from index.version import __version__
 from index.writer import write_manifest, writing
 
