@@ -149,7 +149,7 @@ def _build(
     if settings.store:
         from index.milvus_index import check_place
 
-        settings = check_place(settings)
+        settings = check_place(settings, out)
     with locked(out), contextlib.ExitStack() as stack:
         # The model is loaded later: an --out that cannot be used should not cost a minute.
         encoder = encoder or open_encoder(settings.model, progress)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,8 +38,12 @@ _AT_ONCE = 1_024
 """Passages read and sent at a time."""
 
 
-def check_place(settings: BuildSettings) -> BuildSettings:
+def check_place(settings: BuildSettings, directory: Path) -> BuildSettings:
     """Check, before any long work, that an index can be written to the place in Milvus that its settings name.
+
+    Args:
+        settings: Of the build.
+        directory: Of the index. Collections that nobody named are named by it: two indexes must not share a name.
 
     Returns:
         The settings with the place in full.
@@ -46,11 +52,19 @@ def check_place(settings: BuildSettings) -> BuildSettings:
         SettingsError: When it names none, or no vector index of the kind can be made there.
         StoreError: When it cannot be reached.
     """
-    place = MilvusPlace.parse(settings.store)
+    named = settings.store if "#" in settings.store else f"{settings.store}#{_name(directory)}"
+    place = MilvusPlace.parse(named)
     place.check_kind(IndexKind(settings.kind))
     with contextlib.closing(MilvusCollections(place)) as connection:
         connection.collections()
     return dataclasses.replace(settings, store=str(place))
+
+
+def _name(directory: Path) -> str:
+    """Return a name for the collections of an index, another one for every directory."""
+    path = str(directory.absolute())
+    letters = re.sub(r"\W+", "_", directory.absolute().name, flags=re.ASCII).strip("_")[:40]
+    return f"tongues_{letters}_{hashlib.blake2b(path.encode('utf-8', 'surrogatepass'), digest_size=4).hexdigest()}"
 
 
 def publish(
