@@ -154,7 +154,7 @@ class MilvusCollections(MilvusConnection):
                 limit=k,
                 filter="" if langs is None else f"{LANG} in [{', '.join(map(_quoted, langs))}]",
                 search_params={"metric_type": "IP", "params": dict(params)},
-                output_fields=list(fields),
+                output_fields=list(fields) or [ROW],  # none would mean all, to the embedded Milvus
                 timeout=left,
             ),
             needs=collection,
