@@ -239,7 +239,7 @@ def test_format_3_tells_everything() -> None:
         assert store.dead_rows().tolist() == [2, 5]
         texts = [one.text for one in store.documents.passages([1, 9, 10])]
         assert store.documents.rejected() == [("empty.txt", "document 'd7' has no text left to index")]
-        assert store.documents.left_out() == [("garden.md", "d1", 119, 123, "template", "null")]
+        assert store.documents.left_out() == [("garden.md", "d1", 120, 124, "template", "null")]
         sentences = store.sentences()
         assert sentences is not None
         assert sentences.counts(np.array([1, 9, 10])).tolist() == [3, 2, 2]

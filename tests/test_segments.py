@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_rows_are_those_of_one_array(sizes: list[int]) -> None:
     n = len(rows)
     assert (len(both), both.shape) == (n, (n, 16))
     chance = np.random.default_rng(2)
-    asked = [
+    asked: list[Any] = [
         slice(None),
         slice(1, n - 1),
         slice(None, None, -2),
