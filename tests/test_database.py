@@ -141,7 +141,7 @@ def test_what_could_not_be_read_is_not_written(tmp_path: Path) -> None:
     connection = open_to_write(tmp_path / "new")
     connection.execute("INSERT INTO rejected VALUES ('s', 'a', 'b')")
     with pytest.raises(DatabaseError, match="too big"):
-        connection.execute("INSERT INTO rejected VALUES ('a', ?)", ("x" * (LONGEST_VALUE + 1),))
+        connection.execute("INSERT INTO rejected VALUES ('', 'a', ?)", ("x" * (LONGEST_VALUE + 1),))
     connection.close()
 
 

@@ -17,8 +17,8 @@ from index.embedded import Embedded, encode_batch, vector_fingerprint
 from index.layout import EMBEDDED
 from index.progress import SILENT, Progress
 from index.records import Document
-from index.sentence_vectors import to_int8
 from index.store import Store
+from index.vectors import to_int8
 from index.verifier import verify
 from tests.builds import documents, make_index
 from tests.same import content

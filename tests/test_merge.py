@@ -19,7 +19,7 @@ from index.merge import first_to_merge, merge
 from index.records import Passage
 from index.segment_writer import SegmentWriter
 from index.sentence_files import SENTENCE_FILES
-from index.sentence_vectors import to_int8
+from index.vectors import to_int8
 from tests.toys import ToyEncoder
 
 DIM = 32

@@ -52,11 +52,6 @@ CHANGES = st.lists(
 
 
 @pytest.fixture
-def toy() -> ToyEncoder:
-    return ToyEncoder()
-
-
-@pytest.fixture
 def files(tmp_path: Path) -> Iterator[Path]:
     """A folder of files, and the working directory above it."""
     folder = tmp_path / "files"
