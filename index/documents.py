@@ -160,7 +160,7 @@ class DocumentWriter:
 
     def known_document(self, source: str, doc_id: str) -> tuple[int, str] | None:
         """Return a document's number and content hash; None when it is not there."""
-        if (source, doc_id) != (_as_text(source), _as_text(doc_id)):  # no such name can be stored
+        if (source, doc_id) != (as_text(source), as_text(doc_id)):  # no such name can be stored
             return None
         query = "SELECT doc, content FROM documents WHERE source = ? AND doc_id = ?"
         found = self._database.execute(query, (source, doc_id)).fetchone()
@@ -201,12 +201,12 @@ class DocumentWriter:
 
     def reject(self, source: str, rejected: Rejected) -> None:
         """Record something of a source, "" for none in particular, that could not be read."""
-        shown = [_as_text(part) for part in (source, rejected.where, rejected.reason)]
+        shown = [as_text(part) for part in (source, rejected.where, rejected.reason)]
         self._database.execute("INSERT INTO rejected VALUES (?, ?, ?)", shown)
 
     def forgive(self, source: str) -> None:
         """Forget what could not be read of a source."""
-        self._database.execute("DELETE FROM rejected WHERE source = ?", (_as_text(source),))
+        self._database.execute("DELETE FROM rejected WHERE source = ?", (as_text(source),))
 
     def add_file(self, file: KnownFile) -> None:
         """Record a file that was read."""
@@ -242,7 +242,7 @@ class DocumentWriter:
         self._database.execute("PRAGMA optimize")
 
 
-def _as_text(name: str) -> str:
+def as_text(name: str) -> str:
     """Return a name as it can be stored: that of a file may hold bytes that are no text."""
     return name.encode("utf-8", "backslashreplace").decode()
 

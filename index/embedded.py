@@ -181,7 +181,8 @@ class Embedded:
         import numpy as np
 
         if self._batch is None or self._batch[0] != number:
-            with np.load(self._paths[number], allow_pickle=False) as file:
+            # Opened here: NumPy leaves a file open that is cut short.
+            with self._paths[number].open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 batch = {name: file[name] for name in _ARRAYS}
             n, m = len(batch["passages"]), len(batch["sentences"])
             shapes = ((n, _KEY), (n, self._dim), (m, _KEY), (m, self._dim))

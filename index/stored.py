@@ -160,6 +160,13 @@ class StoredDocuments:
         with self._reading():
             return [(where, why) for where, why in self._database.rows(query, (str, str), (limit,))]
 
+    def unread(self) -> set[tuple[str, str]]:
+        """Return the files that could not be read at all: where, and why; none in formats 1 and 2."""
+        if self._format < 3:
+            return set()
+        with self._reading():
+            return set(self._database.rows("SELECT place, reason FROM rejected WHERE source = ''", (str, str)))
+
     def left_out(self, limit: int = -1) -> list[tuple[str, str, int, int, str, str]]:
         """Return the lines left out of all passages: source, document, offsets, kind, text."""
         query = (

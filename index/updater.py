@@ -11,7 +11,7 @@ from pathlib import Path
 
 from index.builder import build, check_not_empty, check_strict, finish, settings_of
 from index.changes import ChangedDocuments, DocumentCounts, FileChanges
-from index.documents import DocumentWriter
+from index.documents import DocumentWriter, as_text
 from index.embedded import Embedded
 from index.encoder import Encoder, OpenEncoder, opened
 from index.errors import IndexFormatError
@@ -93,7 +93,7 @@ def update(
         sources = sources_of(store, paths)
         if dry_run:
             return _report(store, sources.changes, _count(store, sources.changes), began)
-        if sources.changes.is_nothing and list(store.manifest.sources) == sources.names:
+        if _is_current(store, sources):
             return _report(store, sources.changes, DocumentCounts(), began)
         if store.manifest.store:
             stack.close()
@@ -231,6 +231,16 @@ def _build_anew(
     )
     with Store.open(store.directory) as after:
         return _report(after, sources.changes, counts, began, after.manifest, report.embedded, report.rejected)
+
+
+def _is_current(store: Store, sources: Sources) -> bool:
+    """Tell whether an index holds what its sources hold, and tells of what cannot be read."""
+    unread = {(as_text(one.where), as_text(one.reason)) for one in (*sources.changes.rejected, *sources.elsewhere)}
+    return (
+        sources.changes.is_nothing
+        and list(store.manifest.sources) == sources.names
+        and store.documents.unread() == unread
+    )
 
 
 def _take_note(documents: DocumentWriter, sources: Sources) -> None:

@@ -51,8 +51,8 @@ def test_databases_of_every_format_are_opened(path: Path) -> None:
     opened.close()
 
 
-def test_there_are_databases_of_two_formats() -> None:
-    assert len(GOLDEN) == 2
+def test_there_are_databases_of_three_formats() -> None:
+    assert len(GOLDEN) == 3
 
 
 def test_what_is_made_can_be_opened(tmp_path: Path) -> None:
@@ -139,9 +139,9 @@ def test_statistics_are_checked_as_deep_as_they_lie(index: Path, path: Path) -> 
 
 def test_what_could_not_be_read_is_not_written(tmp_path: Path) -> None:
     connection = open_to_write(tmp_path / "new")
-    connection.execute("INSERT INTO rejected VALUES ('a', 'b')")
+    connection.execute("INSERT INTO rejected VALUES ('s', 'a', 'b')")
     with pytest.raises(DatabaseError, match="too big"):
-        connection.execute("INSERT INTO rejected VALUES ('a', ?)", ("x" * (LONGEST_VALUE + 1),))
+        connection.execute("INSERT INTO rejected VALUES ('', 'a', ?)", ("x" * (LONGEST_VALUE + 1),))
     connection.close()
 
 

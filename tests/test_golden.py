@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 
 from index.errors import QueryError
 from index.layout import FAISS, files_of
+from index.records import Document
 from index.store import Store
+from index.updater import update_documents
 from index.verifier import verify
 from search.rank_settings import Balance, RankSettings, Weights
 from search.searcher import Searcher
@@ -174,3 +177,89 @@ def test_format_2_is_not_written_to() -> None:
         test_format_2_answers(asked)
     test_format_2_tells_everything()
     assert {path: path.stat().st_mtime_ns for path in FORMAT_2.rglob("*")} == before
+
+
+FORMAT_3 = ROOT / "tests" / "golden" / "format-3"
+"""The documents of format 2 with some more, and an update: two segments, two dead rows. Never written again."""
+EXPECTED_3: dict[tuple[str, str], list[tuple[str, tuple[float, float, float]]]] = {
+    ("hybrid", "auto"): [
+        ("d2", (0.300573, 0.053135, 0.044118)),
+        ("d5", (0.406447, -0.044790, 0.023975)),
+        ("d8", (0.278082, 0.040009, 0.037509)),
+        ("d4", (0.235616, 0.013862, 0.018494)),
+        ("d1", (0.181910, 0.050534, 0)),
+    ],
+    ("dense", "off"): [
+        ("d5", (0.406313, 0, 0)),
+        ("d2", (0.300587, 0, 0)),
+        ("d8", (0.278081, 0, 0)),
+        ("d4", (0.235615, 0, 0)),
+        ("m1", (0.182574, 0, 0)),
+    ],
+    ("dense", "full"): [
+        ("d2", (0.300526, 0.072094, 0)),
+        ("d8", (0.278082, 0.052322, 0)),
+        ("d5", (0.406450, -0.087719, 0)),
+        ("d4", (0.235616, 0.017905, 0)),
+        ("d1", (0.181801, 0.070539, 0)),
+    ],
+    ("lexical", "auto"): [
+        ("d2", (0, 0, 0.294118)),
+        ("d8", (0, 0, 0.250063)),
+        ("d5", (0, 0, 0.159833)),
+        ("d4", (0, 0, 0.123292)),
+    ],
+}
+"""By mode and balance: the documents found first for "river Kaunas 1941", and the parts of their scores."""
+
+
+def test_format_3_is_whole() -> None:
+    assert verify(FORMAT_3) == []
+    files = [path for path in FORMAT_3.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 150_000
+    assert len(files) == len(files_of(3, ["s000001", "s000002"])) + 2
+
+
+@pytest.mark.parametrize("asked", EXPECTED_3, ids="-".join)
+def test_format_3_answers(asked: tuple[str, str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in FORMAT_3.rglob("*")}
+    settings = RankSettings(*asked, NUMBERS)
+    with Searcher.open(FORMAT_3, encoder=ToyEncoder(dim=64)) as searcher:
+        assert searcher.languages == ("en", "lt", "te")
+        hits = searcher.search("river Kaunas 1941", 5, settings=settings)
+    assert [hit.doc_id for hit in hits] == [name for name, _ in EXPECTED_3[asked]]
+    for hit, (_, parts) in zip(hits, EXPECTED_3[asked], strict=True):
+        assert (hit.dense, hit.balance, hit.lexical) == pytest.approx(parts, abs=2e-6)
+    assert {path: path.stat().st_mtime_ns for path in FORMAT_3.rglob("*")} == before
+
+
+def test_format_3_tells_everything() -> None:
+    with Store.open(FORMAT_3) as store:
+        manifest = store.manifest
+        assert store.dead_rows().tolist() == [2, 5]
+        texts = [one.text for one in store.documents.passages([1, 9, 10])]
+        assert store.documents.rejected() == [("empty.txt", "document 'd7' has no text left to index")]
+        assert store.documents.left_out() == [("garden.md", "d1", 120, 124, "template", "null")]
+        sentences = store.sentences()
+        assert sentences is not None
+        assert sentences.counts(np.array([1, 9, 10])).tolist() == [3, 2, 2]
+    assert [(one.name, one.rows, one.sentences, one.kind) for one in manifest.segments] == [
+        ("s000001", 9, 9, "flat"),
+        ("s000002", 2, 4, "flat"),
+    ]
+    counts = manifest.counts
+    assert (manifest.format_version, counts.documents, counts.passages, counts.duplicates) == (3, 10, 9, 1)
+    assert counts.languages == {"en": 6, "lt": 1, "te": 2}
+    assert [text.split(".")[0] for text in texts] == [
+        "In Kaunas the winter of 1941 was long and very cold",
+        "The river by Kaunas has had a bridge since 1930",
+        "Nemunas teka per Kauną",
+    ]
+
+
+def test_format_3_can_be_updated(tmp_path: Path) -> None:
+    out = Path(shutil.copytree(FORMAT_3, tmp_path / "index"))
+    toy = ToyEncoder(dim=64)
+    report = update_documents(out, [Document("d9", "9.txt", "One more river.", lang="en")], encoder=toy)
+    assert (report.new, report.embedded, toy.encoded) == (1, 1, ["One more river."])
+    assert verify(out) == []

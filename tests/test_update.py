@@ -52,11 +52,6 @@ CHANGES = st.lists(
 
 
 @pytest.fixture
-def toy() -> ToyEncoder:
-    return ToyEncoder()
-
-
-@pytest.fixture
 def files(tmp_path: Path) -> Iterator[Path]:
     """A folder of files, and the working directory above it."""
     folder = tmp_path / "files"
@@ -105,8 +100,8 @@ def told(report: UpdateReport) -> tuple[object, ...]:
     return report.new, report.changed, report.same, report.gone, changed, report.files.gone, report.files.rejected
 
 
-@settings(max_examples=12, deadline=None)
-@given(CHANGES, st.lists(CHANGES, min_size=1, max_size=4))
+@settings(max_examples=8, deadline=None)
+@given(CHANGES, st.lists(CHANGES, min_size=1, max_size=3))
 def test_any_changes_give_what_a_fresh_build_gives(
     first: list[tuple[str, str | None]], later: list[list[tuple[str, str | None]]]
 ) -> None:
