@@ -208,7 +208,8 @@ class IvfIndex(ScoredIndex):
 
         rows, bits = selector(among)
         key = bits.tobytes()
-        if key not in self._filters:
+        made = self._filters.get(key)
+        if made is None:
             counts = np.bincount(self._cells[among], minlength=self.most_effort)
             cells, cell_bits = selector(counts > 0)
             coarse = faiss.SearchParameters(sel=cells)
@@ -216,7 +217,7 @@ class IvfIndex(ScoredIndex):
             if len(self._filters) >= _KEPT_FILTERS:
                 self._filters.clear()
             self._filters[key] = made
-        return self._filters[key]
+        return made
 
 
 class IvfSqIndex(IvfIndex):

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from index.records import Vectors
 
 K = 10
+KINDS = [str(kind) for kind in VectorIndexKind]
+ASKED = {VectorIndexKind.FLAT: 100}
+"""Questions asked of a kind, where 500 take too long."""
 RECALL_QUESTIONS = 200
 DRAWN_AT_ONCE = 50_000
 LARGEST = {VectorIndexKind.FLAT: 1_000_000, VectorIndexKind.HNSW: 1_000_000}
@@ -68,7 +71,7 @@ def vectors(
         seeds += texts[:: max(1, len(texts) // SEEDS)][:SEEDS]
     asked = [text for _, text in read_texts(questions)]
     asked = asked[:: max(1, len(asked) // 500)][:500]
-    drawn, rows = Drawn(encoder, seeds, seed), []
+    drawn, rows = Drawn(encoder, seeds, seed), measured(out)
     with tempfile.TemporaryDirectory(dir=out.parent) as name:
         folder = Path(name)
         np.save(folder / "questions.npy", encoder.encode_queries(asked))
@@ -79,9 +82,16 @@ def vectors(
                     row = {"vectors": size, "kind": str(kind)}
                     for step in ("_build", "_reopen", "_contest"):
                         row |= in_process(step, kind, size, encoder.fingerprint.dim, folder)
-                    rows.append(row)
+                    rows[size, kind] = row
                     click.echo(json.dumps(row), err=True)
-                    save_part(out, "vectors", {**machine(threads), "seed": seed, "drawn": True, "rows": rows})
+                    ordered = [rows[key] for key in sorted(rows, key=lambda key: (key[0], KINDS.index(key[1])))]
+                    save_part(out, "vectors", {**machine(threads), "seed": seed, "drawn": True, "rows": ordered})
+
+
+def measured(out: Path) -> dict[tuple[int, str], dict[str, Any]]:
+    """Return what the file of results has of earlier runs, by size and kind: kinds may be measured one by one."""
+    known = json.loads(out.read_text("utf-8")) if out.exists() else {}
+    return {(row["vectors"], row["kind"]): row for row in known.get("vectors", {"rows": []})["rows"]}
 
 
 def save_part(out: Path, part: str, record: dict[str, Any]) -> None:
@@ -141,7 +151,7 @@ def reopen(kind: str, rows: Vectors, folder: Path) -> dict[str, Any]:
     import faiss
     import numpy as np
 
-    questions = np.load(folder / "questions.npy")
+    questions = np.load(folder / "questions.npy")[: ASKED.get(VectorIndexKind(kind), 500)]
     faiss.IndexFlatIP(2).add(np.ones((1, 2), np.float32))  # FAISS itself is no part of what is measured
     forget(folder)
     seconds = []
@@ -179,7 +189,7 @@ def contest(kind: str, rows: Vectors, folder: Path) -> dict[str, Any]:
     import faiss
     import numpy as np
 
-    questions = np.load(folder / "questions.npy")
+    questions = np.load(folder / "questions.npy")[: ASKED.get(VectorIndexKind(kind), 500)]
     index = open_vector_index(kind, folder / "index.faiss", rows)
     recall = measure_recall(index, rows, questions[:RECALL_QUESTIONS], K)
     flat = faiss.IndexFlatIP(rows.shape[1])
