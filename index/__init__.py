@@ -9,7 +9,16 @@ from index.version import __version__
 
 if TYPE_CHECKING:
     from index.builder import BuildReport, build, build_documents
-    from index.config import Backend, BuildSettings, ChunkSettings, FieldNames, ModelSettings, Precision
+    from index.config import (
+        Backend,
+        BuildSettings,
+        ChunkSettings,
+        FieldNames,
+        IndexKind,
+        ModelSettings,
+        Precision,
+        VectorNumbers,
+    )
     from index.encoder import Encoder, open_encoder
     from index.errors import (
         BackendError,
@@ -44,6 +53,7 @@ __all__ = [
     "FieldNames",
     "IndexDamagedError",
     "IndexFormatError",
+    "IndexKind",
     "InputError",
     "ModelError",
     "ModelSettings",
@@ -59,6 +69,7 @@ __all__ = [
     "StrictError",
     "TonguesError",
     "UpdateReport",
+    "VectorNumbers",
     "__version__",
     "build",
     "build_documents",
@@ -81,6 +92,7 @@ _HOMES = {
     "FieldNames": "index.config",
     "IndexDamagedError": "index.errors",
     "IndexFormatError": "index.errors",
+    "IndexKind": "index.config",
     "InputError": "index.errors",
     "ModelError": "index.errors",
     "ModelSettings": "index.config",
@@ -94,6 +106,7 @@ _HOMES = {
     "StoreError": "index.errors",
     "StrictError": "index.errors",
     "TonguesError": "index.errors",
+    "VectorNumbers": "index.config",
     "build": "index.builder",
     "build_documents": "index.builder",
     "open_encoder": "index.encoder",

@@ -32,7 +32,7 @@ class Frame:
         """Pass over values that must stand here, told as ``struct`` does, without padding."""
         expected = struct.pack("<" + form, *values)
         if self._take(len(expected)).tobytes() != expected:
-            raise ValueError(f"other values than {values}")
+            raise ValueError("other values than belong there")
 
     def number(self, form: str) -> int:
         """Return a whole number."""

@@ -27,7 +27,12 @@ Source: medians of milliseconds a query, flat and quantized, at 384 numbers, k o
 5,000 on; below 20,000 it is nothing that anyone notices, and the flat index is exact for certain.
 """
 CELLS_FROM = 300_000
-"""Rows from which an index is also divided into cells."""
+"""Rows from which an index is also divided into cells.
+
+Source: medians of milliseconds a query without and with cells, at 384 numbers, k of 10, 2 cores: 100,000 rows .75 and
+.31; 1,000,000 8.8 and .9. Without cells all of the ten best are found, with them .995 at most times; below 300,000 rows
+that takes 2 ms at most, less than the question's own embedding.
+"""
 
 
 class VectorIndexKind(StrEnum):

@@ -130,16 +130,21 @@ class Store:
             raise IndexDamagedError(f"{self.folder / DEAD}: holds what cannot be. Run `tongues verify`.")
         return dead
 
-    def vectors(self) -> VectorRows:
+    def vectors(self, *, scattered: bool = False) -> VectorRows:
         """Return the unit vectors as the model gave them, shape (n_rows, dim); read when they are asked for.
+
+        Args:
+            scattered: Whether rows are read one here and one there, as a search does.
 
         Raises:
             IndexDamagedError: When they cannot be read.
         """
         dim = self.manifest.encoder.dim
-        return SegmentedRows(
-            [open_vectors(self._path(one, VECTORS), one.rows, dim, one.numbers) for one in self.manifest.segments], dim
-        )
+        parts = [
+            open_vectors(self._path(one, VECTORS), one.rows, dim, one.numbers, scattered=scattered)
+            for one in self.manifest.segments
+        ]
+        return SegmentedRows(parts, dim)
 
     def offsets(self) -> Vectors:
         """Return where each language stands apart in the vector space, shape (n_langs, dim), no unit rows.
@@ -192,7 +197,7 @@ class Store:
         parts: list[VectorIndex] = []
         rows: list[VectorRows] = []
         for one in self.manifest.segments:
-            vectors = open_vectors(self._path(one, VECTORS), one.rows, dim, one.numbers)
+            vectors = open_vectors(self._path(one, VECTORS), one.rows, dim, one.numbers, scattered=True)
             codes = open_array(self._path(one, LANGS), (one.rows,), "uint16")
             rows.append(BalancedVectors(vectors, codes, offsets, strength))
             parts.append(open_vector_index(one.kind, self._path(one, FAISS), rows[-1]))
@@ -221,7 +226,9 @@ class Store:
 
             return PassagesInMilvus(self.manifest, self.lang_codes, np.array(self.offsets()))
         index = self.vector_index() if to_search else None
-        return PassagesInFiles(self.documents, index, self.vectors(), self.sentences(), masks or self.masks())
+        return PassagesInFiles(
+            self.documents, index, self.vectors(scattered=to_search), self.sentences(), masks or self.masks()
+        )
 
     def folders(self) -> list[Path]:
         """Return the folders of the segments, in the order of their rows."""

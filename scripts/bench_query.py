@@ -44,9 +44,9 @@ QUESTION = "How can I get my money back for something I bought online?"
 class Drawn:
     """Gives vectors drawn around those of real texts, in place of embedding; everything else is the encoder's own."""
 
-    def __init__(self, encoder: PromptedEncoder, texts: Sequence[str]) -> None:
+    def __init__(self, encoder: PromptedEncoder, texts: Sequence[str], seed: int = 1) -> None:
         self._seeds = encoder.encode_passages(texts)
-        self._random = np.random.default_rng(1)
+        self._random = np.random.default_rng(seed)
         self.fingerprint = encoder.fingerprint
         self.passage_tokens = encoder.passage_tokens
         self.query_tokens = encoder.query_tokens

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from index.config import BuildSettings, ChunkSettings, FieldNames, ModelSettings, from_mapping
+from index.config import BuildSettings, ChunkSettings, FieldNames, IndexKind, ModelSettings, VectorNumbers, from_mapping
 from index.errors import SettingsError
 
 
@@ -28,6 +28,8 @@ from index.errors import SettingsError
         (lambda: BuildSettings(encoding="no-such"), "encoding 'no-such' is not known; use a name such as utf-8"),
         (lambda: BuildSettings(encoding="base64"), "encoding 'base64' is not known"),
         (lambda: BuildSettings(encoding="a\0b"), "encoding .* is not known"),
+        (lambda: BuildSettings(kind="lsh"), "kind is 'lsh'; give one of auto, flat, pq, hnsw, ivf-sq, ivf-pq"),
+        (lambda: BuildSettings(vectors="int4"), "vectors is 'int4'; give one of float32, float16, int8"),
     ],
 )
 def test_values_out_of_range_are_refused(make: Callable[[], object], problem: str) -> None:
@@ -40,6 +42,9 @@ def test_the_ends_of_every_range_are_allowed() -> None:
     assert ChunkSettings(8192, 10).overlap_sentences == 10
     assert ModelSettings(batch_tokens=1, threads=0) != ModelSettings(batch_tokens=1_000_000, threads=1024)
     assert BuildSettings(encoding="windows-1257").encoding == "windows-1257"
+    assert BuildSettings(kind="ivf-pq", vectors="int8") == BuildSettings(
+        kind=IndexKind.IVF_PQ, vectors=VectorNumbers.INT8
+    )
 
 
 def test_ids_are_tried_in_order() -> None:

@@ -185,7 +185,11 @@ def test_a_flipped_bit_of_a_quantized_index(name: str, quantized: Path, tmp_path
 
 
 def test_a_manifest_that_names_another_kind(sound: Path, quantized: Path, tmp_path: Path) -> None:
-    for made, kind, said in ((sound, "pq", "not a quantized"), (quantized, "flat", "not a flat"), (sound, "x", "'x'")):
+    for made, kind, said in (
+        (sound, "pq", "not an index of kind pq"),
+        (quantized, "flat", "not a flat"),
+        (sound, "x", "'x'"),
+    ):
         copy = Path(shutil.copytree(made, tmp_path / kind))
         rewrite(copy, FAISS, kind)
         with pytest.raises(StoreError, match=f"{FAISS}: .*{said}"):
