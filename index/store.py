@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 20
 """How often opening is tried while writers switch and collect meanwhile."""
-_LONGEST_NAME = 256
+LONGEST_NAME = 256
 """The most bytes that the name of a generation can have."""
 
 
@@ -245,7 +245,7 @@ def current_generation(directory: Path) -> Path:
         IndexDamagedError: When it names a generation that is not there.
     """
     try:
-        name = read_small(directory / CURRENT, _LONGEST_NAME).decode().strip()
+        name = read_small(directory / CURRENT, LONGEST_NAME).decode().strip()
     except (FileNotFoundError, NotADirectoryError):
         what, remedy = "there is no such directory", f"Make one with: tongues build PATH... --out {directory}"
         if directory.exists():
