@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from index.records import Passage, Rows, Vectors
 
 _LARGEST = 127
+_NOTHING = 1e-30
+"""What a vector's largest number is taken for at least: that of zeros stays below what float32 can hold."""
 
 
 class SentenceWriter:
@@ -74,7 +76,7 @@ def to_int8(vectors: Vectors) -> NDArray[np.int8]:
 
     if not len(vectors):
         return np.empty(vectors.shape, np.int8)
-    largest = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), np.finfo(np.float32).tiny)  # nothing stays nothing
+    largest = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), np.float32(_NOTHING))  # nothing stays nothing
     rows: NDArray[np.int8] = np.rint(vectors * (_LARGEST / largest)).astype(np.int8)
     return rows
 
