@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from index.config import BuildSettings
@@ -23,8 +23,6 @@ _HALF_WRITTEN = f".{CURRENT}-"
 """How the names of files begin that a build killed while switching leaves behind."""
 _STRAY = {".DS_Store", "Thumbs.db", "desktop.ini"}
 """What file managers put into any folder."""
-_KEPT = 2
-"""Generations kept beside those that are read: the current one, and the one before to go back to."""
 _OLD = ".old-"
 """How the names of generations begin that are being removed."""
 
@@ -63,11 +61,16 @@ def _refuse_links(*paths: Path) -> None:
 
 
 def _is_index(directory: Path) -> bool:
+    name = _current_name(directory)  # other programs, LevelDB for one, have a CURRENT too
+    return bool(re.fullmatch(r"g\d+", name, re.ASCII)) and (directory / GENERATIONS).is_dir()
+
+
+def _current_name(directory: Path) -> str:
+    """Return what is said to be the current generation, "" when nothing can be read."""
     try:
-        name = read_small(directory / CURRENT, LONGEST_NAME).strip()  # other programs, LevelDB for one, have one too
+        return read_small(directory / CURRENT, LONGEST_NAME).decode("ascii", "replace").strip()
     except (OSError, ValueError):
-        return False
-    return bool(re.fullmatch(rb"g\d+", name)) and (directory / GENERATIONS).is_dir()
+        return ""
 
 
 def _other_files(directory: Path) -> list[str]:
@@ -150,6 +153,7 @@ def new_generation(directory: Path) -> Iterator[Path]:
     of_the_block: BaseException | None = None
     with writing(directory):
         clear_away(directory)
+        before = _current_name(directory)
         name = f"g{max(generations_of(directory), default=0) + 1:06d}"
     try:
         with new_folder(generations / name) as folder:
@@ -162,7 +166,7 @@ def new_generation(directory: Path) -> Iterator[Path]:
                 raise ValueError("the generation was not finished")
         sync(generations)
         write_text(directory / CURRENT, name + "\n")
-        collect(directory)
+        collect(directory, {name, before})
     except OSError as error:
         if error is of_the_block:
             raise
@@ -178,12 +182,19 @@ def clear_away(directory: Path) -> None:
         half.unlink(missing_ok=True)
 
 
-def collect(directory: Path) -> None:
-    """Remove old generations that nobody reads, but for the last one. The directory must be ``locked``.
+def collect(directory: Path, kept: Collection[str]) -> None:
+    """Remove generations that nobody reads. The directory must be ``locked``.
 
     What cannot be removed now is removed by the next writer.
+
+    Args:
+        directory: Of the index.
+        kept: The names of those that stay anyway: the current one, and the one that was current before, to go back to.
+            A newer one may be there that never was: its writer was killed just before it switched, or it was damaged.
     """
-    for _, old in sorted(generations_of(directory).items())[:-_KEPT]:
+    for old in generations_of(directory).values():
+        if old.name in kept:
+            continue
         with held_alone(old) as is_alone, contextlib.suppress(OSError):
             if is_alone:
                 # Out of the way at once: nobody may find half of it. Windows renames no folder with open files.
