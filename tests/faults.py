@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from index.repair import repair
-from index.update import update
-from index.verify import verify
 
 from index.builder import build
 from index.config import BuildSettings, ChunkSettings
@@ -23,7 +20,10 @@ from index.layout import CURRENT, EMBEDDED, GENERATIONS
 from index.parallel import PARALLEL_TEXT
 from index.progress import SILENT, Progress
 from index.refit import refit
+from index.repairer import repair
 from index.store import Store
+from index.updater import update
+from index.verifier import verify
 from search.rank_settings import Mode, RankSettings
 from search.searcher import Searcher
 from tests.toys import ToyEncoder

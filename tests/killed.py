@@ -20,11 +20,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from index.verify import verify
-
 from index import pipeline
 from index.builder import build
 from index.errors import NoIndexError
+from index.verifier import verify
 from tests.faults import (
     DIM,
     FIRST,
