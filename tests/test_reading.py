@@ -78,7 +78,7 @@ def test_what_is_read_stays_until_it_is_closed(tmp_path: Path) -> None:
         write(tmp_path)
         assert names(tmp_path) == ["g000001", "g000006", "g000007"]
     with locked(tmp_path):
-        collect(tmp_path)
+        collect(tmp_path, {"g000006", "g000007"})
     assert names(tmp_path) == ["g000006", "g000007"]
 
 
