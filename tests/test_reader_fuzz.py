@@ -130,7 +130,7 @@ def read(data: bytes, suffix: str, encoding: str = "") -> list[Document | Reject
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"file{suffix}")
         path.write_bytes(data)
-        file = SourceFile(path, f"in/file{suffix}", path.name, len(data))
+        file = SourceFile(str(path), f"in/file{suffix}", path.name, len(data))
         return list(read_file(file, fields=FieldNames(), encoding=encoding))
 
 

@@ -46,7 +46,7 @@ def write(tmp_path: Path, data: bytes, name: str = "a.txt") -> Path:
 
 
 def read(path: Path, encoding: str = "") -> list[Document | Rejected]:
-    file = SourceFile(path, path.name, path.name, path.stat().st_size)
+    file = SourceFile(str(path), path.name, path.name, path.stat().st_size)
     return list(read_file(file, fields=FieldNames(), encoding=encoding))
 
 

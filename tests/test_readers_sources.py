@@ -40,7 +40,7 @@ def rejected(*paths: str) -> list[Rejected]:
 
 def test_a_file_given_itself_is_named_as_the_user_named_it() -> None:
     make("docs/a.txt")
-    assert list(find_files(["docs/a.txt"])) == [SourceFile(Path("docs/a.txt"), "docs/a.txt", "a.txt", 4)]
+    assert list(find_files(["docs/a.txt"])) == [SourceFile("docs/a.txt", "docs/a.txt", "a.txt", 4)]
 
 
 def test_a_folder_is_walked_and_ids_are_relative_to_it() -> None:
@@ -61,7 +61,7 @@ def test_the_spelling_of_a_folder_does_not_change_ids(spelling: str) -> None:
 
 def test_the_folder_one_is_in() -> None:
     make("a.txt")
-    assert list(find_files(["."])) == [SourceFile(Path("a.txt"), "a.txt", "a.txt", 4)]
+    assert list(find_files(["."])) == [SourceFile("a.txt", "a.txt", "a.txt", 4)]
 
 
 def test_order_depends_on_names_alone(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_order_depends_on_names_alone(tmp_path: Path) -> None:
 
 def test_names_that_begin_with_a_dot_are_passed_over_unless_named() -> None:
     make("docs/.git/a.txt", "docs/.hidden.txt", "docs/a.txt")
-    assert list(find_files(["docs"])) == [SourceFile(Path("docs/a.txt"), "docs/a.txt", "a.txt", 4)]
+    assert list(find_files(["docs"])) == [SourceFile("docs/a.txt", "docs/a.txt", "a.txt", 4)]
     assert sources("docs/**/*") == ["docs/a.txt"]
     assert sources("docs/.hidden.txt", "docs/.git", "docs/.h*") == ["docs/.hidden.txt", "docs/.git/a.txt"]
 
@@ -186,7 +186,7 @@ def test_a_pipe_is_reported_and_never_opened() -> None:
     os.mkfifo("docs/pipe.txt")
     reason = "is not a regular file (a pipe, socket or device); name files that hold text."
     assert rejected("docs") == rejected("docs/pipe.txt") == [Rejected("docs/pipe.txt", reason)]
-    file = SourceFile(Path("docs/pipe.txt"), "docs/pipe.txt", "pipe.txt", 0)
+    file = SourceFile("docs/pipe.txt", "docs/pipe.txt", "pipe.txt", 0)
     assert list(read_file(file, fields=FieldNames())) == [
         Rejected("docs/pipe.txt", "is not a regular file; name a file that holds text.")
     ]
@@ -259,7 +259,7 @@ def test_suffixes_match_in_any_case() -> None:
 
 def test_reading_a_format_without_a_reader_is_rejected() -> None:
     make("a.pdf")
-    (item,) = read_file(SourceFile(Path("a.pdf"), "a.pdf", "a.pdf", 4), fields=FieldNames())
+    (item,) = read_file(SourceFile("a.pdf", "a.pdf", "a.pdf", 4), fields=FieldNames())
     assert isinstance(item, Rejected)
     assert item.reason.startswith("no reader for '.pdf' files")
 
@@ -268,7 +268,7 @@ def test_reading_a_format_without_a_reader_is_rejected() -> None:
 def test_an_unknown_encoding_is_a_setting_to_mend(encoding: str) -> None:
     make("a.txt")
     with pytest.raises(SettingsError, match="is not known; use a name such as utf-8 or windows-1257"):
-        read_file(SourceFile(Path("a.txt"), "a.txt", "a.txt", 4), fields=FieldNames(), encoding=encoding)
+        read_file(SourceFile("a.txt", "a.txt", "a.txt", 4), fields=FieldNames(), encoding=encoding)
 
 
 READER = """

@@ -14,7 +14,7 @@ from index.records import Document, Rejected
 def read_one(tmp_path: Path, text: str, name: str) -> Document | Rejected:
     path = tmp_path / name
     path.write_bytes(text.encode())
-    file = SourceFile(path, f"docs/{name}", name, path.stat().st_size)
+    file = SourceFile(str(path), f"docs/{name}", name, path.stat().st_size)
     (item,) = read_file(file, fields=FieldNames())
     return item
 
@@ -113,6 +113,6 @@ def test_what_is_no_front_matter(tmp_path: Path, text: str) -> None:
 
 def test_the_title_is_not_what_a_template_left(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("$config[footer] not found\n\nTikras pavadinimas\n\nTekstas čia.", "utf-8")
-    (document,) = read_file(SourceFile(tmp_path / "a.txt", "a.txt", "a.txt", 1), fields=FieldNames())
+    (document,) = read_file(SourceFile(str(tmp_path / "a.txt"), "a.txt", "a.txt", 1), fields=FieldNames())
     assert isinstance(document, Document)
     assert document.title == "Tikras pavadinimas"

@@ -11,7 +11,7 @@ class SourceFile:
     """One file to read.
 
     Attributes:
-        path: Where it is.
+        place: Where it is, as text: there may be very many.
         source: The path as the user would name it, with "/" between folders.
         doc_id: The path below the folder it was found under, with "/" between folders; the file's name if named itself.
         size: Its size when it was found, in bytes.
@@ -19,12 +19,17 @@ class SourceFile:
         changed_at: When it was last changed, or its name or rights were, in seconds since 1970.
     """
 
-    path: Path
+    place: str
     source: str
     doc_id: str
     size: int
     status: str = field(default="", compare=False)
     changed_at: float = field(default=0.0, compare=False)
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return Path(self.place)
 
     def at(self, line: int) -> str:
         """Name a line of the file, counted from 1, the way messages do (``docs.jsonl:41``)."""

@@ -133,7 +133,7 @@ def _admit(found: Found, base: str) -> Iterator[SourceFile | Rejected]:
         yield Rejected(source, reason, passed_over=not found.is_named)
     else:
         described = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
-        yield SourceFile(Path(found.path), source, found.doc_id, status.st_size, described, status.st_ctime)
+        yield SourceFile(found.path, source, found.doc_id, status.st_size, described, status.st_ctime)
 
 
 def _is_unicode(name: str) -> bool:
