@@ -25,7 +25,7 @@ def read(
 ) -> list[Item]:
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    file = SourceFile(path, name, name, path.stat().st_size)
+    file = SourceFile(str(path), name, name, path.stat().st_size)
     return list(read_file(file, fields=fields or FieldNames()))
 
 
