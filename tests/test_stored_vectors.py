@@ -40,6 +40,7 @@ def test_unit_rows_come_back_near_those_written(numbers: VectorNumbers, tmp_path
     stored = open_vectors(path, 200, 384, numbers)
     assert (stored.shape, len(stored)) == ((200, 384), 200)
     some = np.array([7, 199, 0, 7])
+    np.testing.assert_array_equal(open_vectors(path, 200, 384, numbers, scattered=True)[some], stored[some])
     for found, expected in ((stored[:], rows), (stored[30:60], rows[30:60]), (stored[some], rows[some])):
         assert found.dtype == np.float32
         assert np.einsum("ij,ij->i", found, expected).min() >= LEAST[numbers]
@@ -65,7 +66,7 @@ def test_rows_of_zeros_and_of_no_numbers_do_no_harm(numbers: VectorNumbers, tmp_
     path.write_bytes(path.read_bytes()[:128] + b"\xff" * (12 * np.dtype(numbers).itemsize))
     assert open_vectors(path, 3, 4, numbers)[1:].shape == (2, 4)
     write(path, np.zeros((0, 4), np.float32), numbers)
-    assert open_vectors(path, 0, 4, numbers)[:].shape == (0, 4)
+    assert open_vectors(path, 0, 4, numbers, scattered=True)[:].shape == (0, 4)
 
 
 @pytest.mark.parametrize("numbers", [VectorNumbers.FLOAT16, VectorNumbers.INT8])
