@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from index.encoder import Encoder, open_encoder
     from index.errors import (
         BackendError,
+        ClusterError,
         EncoderMismatchError,
         IndexDamagedError,
         IndexFormatError,
@@ -38,6 +39,7 @@ __all__ = [
     "BuildReport",
     "BuildSettings",
     "ChunkSettings",
+    "ClusterError",
     "Document",
     "Encoder",
     "EncoderMismatchError",
@@ -75,6 +77,7 @@ _HOMES = {
     "BuildReport": "index.builder",
     "BuildSettings": "index.config",
     "ChunkSettings": "index.config",
+    "ClusterError": "index.errors",
     "Document": "index.records",
     "Encoder": "index.encoder",
     "EncoderMismatchError": "index.errors",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from index.ahead import Ahead, Corpus
 from index.balance import fitted_from
 from index.changes import ChangedDocuments, look_at
 from index.config import BuildSettings, from_mapping
@@ -63,6 +64,7 @@ def build(
     encoder: Encoder | None = None,
     strict: bool = False,
     progress: Progress = SILENT,
+    ahead: Ahead | None = None,
 ) -> BuildReport:
     """Build an index of files and folders, replacing the one in ``out`` when it is complete.
 
@@ -74,6 +76,7 @@ def build(
         strict: Keep the index as it was when anything could not be read, files of a walked folder in formats without a
             reader not counted.
         progress: Told how far the build is.
+        ahead: Embeds the texts before the build, elsewhere; the index is the same.
 
     Raises:
         InputError: When a source is not there, or nothing could be indexed; ``StrictError`` when ``strict`` says so.
@@ -92,7 +95,13 @@ def build(
         for file in files:
             yield from [Step(file)] if isinstance(file, Rejected) else changes.read([look_at(file)])
 
-    return _build(steps, total, names, Path(out), settings, encoder, progress, strict=strict)
+    def embed_ahead(encoder: Encoder, embedded: Embedded, takes_over: bool) -> int:
+        # Whoever reads them may do so from another folder.
+        found = [dataclasses.replace(f, path=f.path.absolute()) for f in files if not isinstance(f, Rejected)]
+        corpus = Corpus(found, Path(out).absolute(), settings, takes_over)
+        return ahead(corpus, encoder, embedded, progress) if ahead else 0
+
+    return _build(steps, total, names, Path(out), settings, encoder, progress, embed_ahead if ahead else None, strict)
 
 
 def source_names(sources: Sequence[str | os.PathLike[str]] | str | os.PathLike[str]) -> list[str]:
@@ -138,7 +147,7 @@ def _build(
     settings: BuildSettings,
     encoder: Encoder | None,
     progress: Progress,
-    *,
+    ahead: Callable[[Encoder, Embedded, bool], int] | None = None,
     strict: bool = False,
 ) -> BuildReport:
     began = time.monotonic()
@@ -152,6 +161,11 @@ def _build(
         known = _known_vectors(out, encoder, progress)
         if known:
             stack.enter_context(known)
+        n_ahead = 0
+        if ahead:
+            n_ahead = ahead(encoder, embedded, known is not None)
+            embedded = Embedded(out / EMBEDDED, encoder.fingerprint)
+        if known:
             embedded.add_store(known)
         with write_generation(out, encoder.fingerprint) as writer:
             pipeline = Pipeline(writer, settings, encoder, embedded, progress)
@@ -173,7 +187,7 @@ def _build(
         languages=counts.languages,
         left_out=counts.left_out,
         rejected=tuple(rejected),
-        embedded=pipeline.n_embedded,
+        embedded=n_ahead + pipeline.n_embedded,
         seconds=time.monotonic() - began,
     )
 

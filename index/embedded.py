@@ -138,6 +138,14 @@ class Embedded:
         """Return which sentences have vectors, shape (n,), and these, shape (n, dim), zeros where there are none."""
         return self._find(self._sentences, SENTENCE, texts, "sentences", "int8")
 
+    def has_passages(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which passages have vectors, shape (n,), without reading these."""
+        return self._passages.find(b"".join(text_key(PASSAGE, text) for text in texts))[1] >= 0
+
+    def has_sentences(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which sentences have vectors, shape (n,), without reading these."""
+        return self._sentences.find(b"".join(text_key(SENTENCE, text) for text in texts))[1] >= 0
+
     def _find(
         self, keys: _Keys, kind: bytes, texts: Sequence[str], name: str, dtype: str
     ) -> tuple[NDArray[np.bool_], NDArray[Any]]:
@@ -197,8 +205,16 @@ class Embedded:
         Raises:
             OSError: When it cannot be written.
         """
+        self.keep_encoded(encode_batch(passages, vectors, sentences, stored))
+
+    def keep_encoded(self, content: bytes) -> None:
+        """Keep a batch as ``encode_batch`` gave it, on disk when this returns; this object does not look into it.
+
+        Raises:
+            OSError: When it cannot be written.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
-        write_bytes(self._folder / f"{self._next:08d}{_SUFFIX}", encode_batch(passages, vectors, sentences, stored))
+        write_bytes(self._folder / f"{self._next:08d}{_SUFFIX}", content)
         self._next += 1
 
     def clear(self) -> None:

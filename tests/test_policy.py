@@ -27,6 +27,7 @@ HEAVY = [
     "numpy",
     "openvino",
     "py3langid",
+    "ray",
     "scipy",
     "sentence_transformers",
     "tokenizers",
@@ -48,6 +49,7 @@ HOMES = {
     "openvino": {"index/openvino_encoder.py"},
     "platformdirs": {"index/files.py"},
     "py3langid": {"index/language_model.py"},
+    "ray": {"index/ray_embedding.py"},
     "scipy": {"search/metrics.py"},
     # One makes vectors of texts, the other scores pairs of them: no line of the one would serve the other.
     "sentence_transformers": {"index/torch_encoder.py", "search/rerank.py"},
