@@ -41,7 +41,11 @@ _STORE_BYTES = 256 << 20
 """Shared memory of a cluster on this machine: some hundred tasks and batches, of which each takes about one MB."""
 _TRIES_AGAIN = 3
 """How often a task is given to another worker after one died of it."""
-_LOOPBACK = "127.0.0.1"
+_OF_OWN = {
+    # Has Ray stay on the loopback interface, on Linux too; its option for the address of a node does not.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}
+"""How Ray runs where it is started for one build; read when it is imported."""
 _GO_ON = "What was embedded is kept; run the same again to go on."
 _Columns = Mapping[str, "NDArray[np.generic] | Sequence[Any]"]
 
@@ -101,6 +105,8 @@ class RayCluster:
             progress.start(f"embedding by up to {n_workers} workers", total, "B")
             try:
                 for row in rows.iter_rows():
+                    if row["problem"]:
+                        raise ModelError(f"{row['problem']} {_GO_ON}")
                     with writing(corpus.out):
                         embedded.keep_encoded(bytes(row["batch"]))
                     n_passages += int(row["n_passages"])
@@ -150,20 +156,26 @@ class _Reading:
     home: str
 
     def __call__(self, _: _Columns) -> Iterator[dict[str, list[Any]]]:
+        try:
+            for task in self._tasks():
+                yield {"task": [task.to_bytes()], "n_bytes": [task.n_bytes], "problem": [""]}
+        except Exception as error:  # as a row: what Ray makes of it does not tell the cause
+            yield {"task": [b""], "n_bytes": [0], "problem": [_told("reading", error)]}
+
+    def _tasks(self) -> Iterator[Task]:
         os.environ["TONGUES_HOME"] = self.home
         encoder = open_encoder(self.corpus.settings.model)
         embedded = Embedded(self.corpus.out / EMBEDDED, encoder.fingerprint)
         with contextlib.ExitStack() as stack:
             store = stack.enter_context(Store.open(self.corpus.out)) if self.corpus.takes_over else None
-            for task in ahead.tasks_of(self.corpus, encoder, embedded, store):
-                yield {"task": [task.to_bytes()], "n_bytes": [task.n_bytes]}
+            yield from ahead.tasks_of(self.corpus, encoder, embedded, store)
 
 
 class Worker:
     """Embeds tasks: an actor on any machine of the cluster, with a model of its own."""
 
     def __init__(self, settings: ModelSettings, fingerprint: str) -> None:
-        """Note which model; it is opened with the first task, so that what goes wrong is told as the task's failure.
+        """Note which model; it is opened with the first task, so that what goes wrong is told as that task's problem.
 
         Args:
             settings: Of the model.
@@ -173,33 +185,45 @@ class Worker:
         self._fingerprint = fingerprint
         self._encoder: Encoder | None = None
 
-    def __call__(self, rows: _Columns) -> dict[str, list[Any]]:
-        """Return the batch of each task.
+    def __call__(self, row: _Columns) -> dict[str, list[Any]]:
+        """Return the batch of a task, or the problem that it met: the machine is named, the batch empty.
 
-        Raises:
-            ModelError: When the model cannot be opened here, or is not the driver's; names the machine.
+        Args:
+            row: ``task``, ``n_bytes`` and ``problem``, each of one value.
         """
-        self._encoder = self._encoder or self._open()
-        tasks = [Task.from_bytes(bytes(content)) for content in rows["task"]]
+        problem = str(row["problem"][0])
+        task, batch = Task(), b""
+        if not problem:
+            try:
+                self._encoder = self._encoder or self._open()
+                task = Task.from_bytes(bytes(row["task"][0]))
+                batch = task.embed(self._encoder)
+            except Exception as error:
+                problem = _told(f"worker on {socket.gethostname()}", error)
         return {
-            "batch": [task.embed(self._encoder) for task in tasks],
-            "n_passages": [len(task.passages) for task in tasks],
-            "n_texts": [len(task.passages) + len(task.sentences) for task in tasks],
-            "n_bytes": list(rows["n_bytes"]),
+            "batch": [batch],
+            "problem": [problem],
+            "n_passages": [len(task.passages)],
+            "n_texts": [len(task.passages) + len(task.sentences)],
+            "n_bytes": [int(row["n_bytes"][0])],
         }
 
     def _open(self) -> Encoder:
-        try:
-            encoder = open_encoder(self._settings)
-        except TonguesError as error:
-            raise ModelError(f"worker on {socket.gethostname()}: {error}") from error
+        encoder = open_encoder(self._settings)
         if vector_fingerprint(encoder.fingerprint) != self._fingerprint:
             raise ModelError(
-                f"worker on {socket.gethostname()}: {self._settings.name} is another model there, or computed by other "
-                f"means ({encoder.fingerprint.precision}). Install the same versions on all machines of the cluster, "
-                "and name backend and precision."
+                f"{self._settings.name} is another model here, or computed by other means "
+                f"({encoder.fingerprint.precision}). Install the same versions on all machines of the cluster, and name "
+                "backend and precision."
             )
         return encoder
+
+
+def _told(where: str, error: Exception) -> str:
+    """Return a problem as one sentence; what is no error of ours is told with its type."""
+    kind = "" if isinstance(error, TonguesError) else f"{type(error).__name__}: "
+    text = " ".join(str(error).split()) or "no reason given."
+    return f"{where}: {kind}{text}"
 
 
 @contextlib.contextmanager
@@ -207,6 +231,10 @@ def _connected(address: str) -> Iterator[Any]:
     """Give ray, connected to a cluster; one that was started here ends with the block."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # reports over the network; read at the import
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # the rest is in the log files
+    if address == LOCAL:
+        os.environ.update(_OF_OWN)
+    elif address != AUTO:
+        _knock(address)
     try:
         import ray
         import ray.data
@@ -214,13 +242,10 @@ def _connected(address: str) -> Iterator[Any]:
         raise ClusterError(
             f"Ray Data cannot be used ({error}). Install it with: pip install 'manytongues[ray]'."
         ) from error
-    if address not in (LOCAL, AUTO):
-        _knock(address)
-    of_own = {"num_cpus": os.cpu_count(), "include_dashboard": False, "object_store_memory": _STORE_BYTES}
-    options = {**of_own, "_node_ip_address": _LOOPBACK} if address == LOCAL else {}
+    options: dict[str, Any] = {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
     remedy = "Start it with `ray start --head`, name another address, or name local."
     try:
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(options if address == LOCAL else {}))
     except (Exception, SystemExit) as error:  # Ray ends the program when nothing answers as Ray does
         reason = str(error) if isinstance(error, Exception) else "nothing there answers as Ray does"
         raise ClusterError(f"the Ray cluster {address!r} cannot be used ({reason.strip()}). {remedy}") from error
@@ -252,10 +277,10 @@ def _knock(address: str) -> None:
 
 @contextlib.contextmanager
 def _failures() -> Iterator[None]:
-    """Turn what fails on the cluster into our own errors, with the cause.
+    """Turn what fails on the cluster, Ray's own retries in vain, into our own error.
 
     Raises:
-        TonguesError: As it was raised there; ``ClusterError`` for anything else.
+        ClusterError: With the cause.
     """
     from ray.data.exceptions import ExecutionTimeoutError, SystemException
     from ray.exceptions import RayError
@@ -263,21 +288,5 @@ def _failures() -> Iterator[None]:
     try:
         yield
     except (RayError, SystemException, ExecutionTimeoutError) as error:
-        causes = list(_causes(error))
-        for cause in causes:
-            if isinstance(cause, TonguesError):
-                raise type(cause)(f"{cause} {_GO_ON}") from error
-        lines = [line.strip() for line in str(causes[-1]).splitlines() if line.strip()]
-        raise ClusterError(
-            f"the Ray cluster failed: {type(causes[-1]).__name__}: {lines[-1] if lines else 'no reason given'}. {_GO_ON}"
-        ) from error
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what it is about, the outermost first."""
-    one: BaseException | None = error
-    seen: set[int] = set()
-    while one is not None and id(one) not in seen:
-        seen.add(id(one))
-        yield one
-        one = getattr(one, "cause", None) or one.__cause__ or one.__context__
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
+        raise ClusterError(f"the Ray cluster failed ({type(error).__name__}: {reason}). {_GO_ON}") from error
