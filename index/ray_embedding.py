@@ -12,6 +12,7 @@ import dataclasses
 import logging
 import os
 import socket
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -213,8 +214,8 @@ class Worker:
         if vector_fingerprint(encoder.fingerprint) != self._fingerprint:
             raise ModelError(
                 f"{self._settings.name} is another model here, or computed by other means "
-                f"({encoder.fingerprint.precision}). Install the same versions on all machines of the cluster, and name "
-                "backend and precision."
+                f"({encoder.fingerprint.precision}). Install the same versions on all machines of the cluster, and "
+                "name backend and precision."
             )
         return encoder
 
@@ -242,6 +243,25 @@ def _connected(address: str) -> Iterator[Any]:
         raise ClusterError(
             f"Ray Data cannot be used ({error}). Install it with: pip install 'manytongues[ray]'."
         ) from error
+    with contextlib.ExitStack() as stack:
+        # Ray prints what it tries again; standard output is for results.
+        stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        _join(ray, address)
+        stack.callback(ray.shutdown)
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are told once, as our own
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        context.target_max_block_size = 1  # a row a block: a batch comes back as soon as it is made
+        yield ray
+
+
+def _join(ray: Any, address: str) -> None:
+    """Connect to a cluster, or start one.
+
+    Raises:
+        ClusterError: When that cannot be done.
+    """
     options: dict[str, Any] = {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
     remedy = "Start it with `ray start --head`, name another address, or name local."
     try:
@@ -249,15 +269,6 @@ def _connected(address: str) -> Iterator[Any]:
     except (Exception, SystemExit) as error:  # Ray ends the program when nothing answers as Ray does
         reason = str(error) if isinstance(error, Exception) else "nothing there answers as Ray does"
         raise ClusterError(f"the Ray cluster {address!r} cannot be used ({reason.strip()}). {remedy}") from error
-    try:
-        logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors are told once, as our own
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        context.print_on_execution_start = False
-        context.target_max_block_size = 1  # a row a block: a batch comes back as soon as it is made
-        yield ray
-    finally:
-        ray.shutdown()
 
 
 def _knock(address: str) -> None:

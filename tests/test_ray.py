@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import random
+import json
 import signal
 import socket
 import subprocess
@@ -28,34 +28,19 @@ from search.searcher import Searcher
 from tests.builds import ROOT, environment, run
 
 SCRIPT = [sys.executable, str(ROOT / "scripts" / "rebuild_index.py")]
-N_DOCUMENTS = 400
+N_DOCUMENTS = 500
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     """Texts enough for some dozen tasks, and configurations that differ in where the index is."""
     base = tmp_path_factory.mktemp("ray")
-    (base / "docs").mkdir()
-    pick = random.Random(1)
-    words = [
-        "bakery",
-        "bread",
-        "train",
-        "station",
-        "morning",
-        "letter",
-        "kepykla",
-        "duona",
-        "rytas",
-        "miestas",
-        "stotis",
-        "laiškas",
-    ]
-    for i in range(N_DOCUMENTS):
-        sentences = (" ".join(pick.choices(words, k=9)).capitalize() + "." for _ in range(24))
-        (base / "docs" / f"{i:03d}.txt").write_text(" ".join(sentences))
+    with (base / "docs.jsonl").open("w") as file:
+        for i in range(N_DOCUMENTS):
+            text = " ".join(f"Line {i * 100 + j} tells of bread in town." for j in range(24))
+            file.write(json.dumps({"id": str(i), "text": text, "lang": ("en", "lt")[i % 2]}) + "\n")
     for name in ("plain", "cluster"):
-        config = f'out = "{name}"\nsources = ["docs"]\n[model]\nname = "{tiny_model}"\n'
+        config = f'out = "{name}"\nsources = ["docs.jsonl"]\n[model]\nname = "{tiny_model}"\n'
         (base / f"{name}.toml").write_text(config)
     return base
 
@@ -95,6 +80,12 @@ def is_over(process: psutil.Process) -> bool:
         return True
 
 
+def is_agent(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return any("Agent" in part for part in process.cmdline())
+    return False
+
+
 def actors(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     found = psutil.Process(process.pid).children(recursive=True)
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -107,13 +98,13 @@ def test_killed_and_run_again(folder: Path, tiny_model: Path) -> None:
     with driver(folder / "cluster.toml") as process:
         wait_for(lambda: len(batches(out)) >= 3)
         started = psutil.Process(process.pid).children(recursive=True)
+        agents = [one for one in started if is_agent(one)]
         process.kill()  # as a lack of memory does
         assert len(started) > 3
         # Two small agents of Ray wait about a minute for the rest of their cluster.
-        names = {one: " ".join(one.cmdline()) for one in started}
-        wait_for(lambda: all(is_over(one) or "Agent" in names[one] for one in started), 30)
-        for one in started:
-            if not is_over(one):
+        wait_for(lambda: all(is_over(one) or one in agents for one in started), 30)
+        for one in agents:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
     assert not (out / CURRENT).exists()
 
@@ -141,7 +132,7 @@ def test_killed_and_run_again(folder: Path, tiny_model: Path) -> None:
         assert one.manifest.encoder == other.manifest.encoder
         np.testing.assert_allclose(one.vectors()[rows], other.vectors()[rows], atol=1e-3)
     with Searcher.open(folder / "plain") as plain, Searcher.open(out) as searcher:
-        for query in ("bread in the morning", "kepykla stotis"):
+        for query in ("Line 4711 tells of bread", "kepykla stotis"):
             found, expected = searcher.search(query, 10), plain.search(query, 10)
             assert [hit.score for hit in found] == pytest.approx([hit.score for hit in expected], abs=1e-3)
             assert found[0].passage_id == expected[0].passage_id
@@ -163,7 +154,7 @@ with plain_errors():
 
 def test_a_worker_with_another_model(folder: Path, tiny_model: Path) -> None:
     out = folder / "other"
-    result = run([sys.executable, "-c", MISMATCH, str(folder / "docs" / "000.txt"), str(out), str(tiny_model)])
+    result = run([sys.executable, "-c", MISMATCH, str(folder / "docs.jsonl"), str(out), str(tiny_model)])
     assert (result.returncode, result.stdout) == (1, b"")
     error = result.stderr.decode().splitlines()[-1]
     assert error.startswith(f"Error: worker on {socket.gethostname()}: {tiny_model} is another model here")
