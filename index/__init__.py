@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from index.encoder import Encoder, open_encoder
     from index.errors import (
         BackendError,
+        ClusterError,
         EncoderMismatchError,
         IndexDamagedError,
         IndexFormatError,
@@ -47,6 +48,7 @@ __all__ = [
     "BuildReport",
     "BuildSettings",
     "ChunkSettings",
+    "ClusterError",
     "Document",
     "Encoder",
     "EncoderMismatchError",
@@ -86,6 +88,7 @@ _HOMES = {
     "BuildReport": "index.builder",
     "BuildSettings": "index.config",
     "ChunkSettings": "index.config",
+    "ClusterError": "index.errors",
     "Document": "index.records",
     "Encoder": "index.encoder",
     "EncoderMismatchError": "index.errors",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from index.ahead import Ahead, Corpus
 from index.balance import fitted_from
 from index.changes import ChangedDocuments, look_at
-from index.config import BuildSettings, VectorNumbers, from_mapping
+from index.config import BuildSettings, from_mapping
 from index.embedded import Embedded, is_whole, vector_fingerprint
 from index.encoder import Encoder, open_encoder
 from index.errors import InputError, NoIndexError, StoreError, StrictError
@@ -63,6 +65,7 @@ def build(
     strict: bool = False,
     root: str | os.PathLike[str] = "",
     progress: Progress = SILENT,
+    ahead: Ahead | None = None,
 ) -> BuildReport:
     """Build an index of files and folders, replacing the one in ``out`` when it is complete.
 
@@ -75,6 +78,7 @@ def build(
             reader not counted.
         root: The folder that relative sources are relative to; "" for the current one.
         progress: Told how far the build is.
+        ahead: Embeds the texts before the build, elsewhere; the index is the same.
 
     Raises:
         InputError: When a source is not there, or nothing could be indexed; ``StrictError`` when ``strict`` says so.
@@ -93,7 +97,24 @@ def build(
         for file in files:
             yield from [Step(file)] if isinstance(file, Rejected) else changes.read([look_at(file)])
 
-    return _build(steps, total, names, Path(out), settings, encoder, progress, strict=strict, root=os.fspath(root))
+    def embed_ahead(encoder: Encoder, embedded: Embedded, takes_over: bool) -> int:
+        # Whoever reads them may do so from another folder.
+        found = [dataclasses.replace(f, place=str(f.path.absolute())) for f in files if not isinstance(f, Rejected)]
+        corpus = Corpus(found, Path(out).absolute(), settings, takes_over)
+        return ahead(corpus, encoder, embedded, progress) if ahead else 0
+
+    return _build(
+        steps,
+        total,
+        names,
+        Path(out),
+        settings,
+        encoder,
+        progress,
+        ahead=embed_ahead if ahead else None,
+        strict=strict,
+        root=os.fspath(root),
+    )
 
 
 def source_names(sources: Sequence[str | os.PathLike[str]] | str | os.PathLike[str]) -> list[str]:
@@ -140,6 +161,7 @@ def _build(
     encoder: Encoder | None,
     progress: Progress,
     *,
+    ahead: Callable[[Encoder, Embedded, bool], int] | None = None,
     strict: bool = False,
     root: str = "",
 ) -> BuildReport:
@@ -159,9 +181,12 @@ def _build(
         known = _known_vectors(out, encoder, progress)
         if known:
             stack.enter_context(known)
-            lossy = any(one.numbers not in (VectorNumbers.FLOAT32, settings.vectors) for one in known.manifest.segments)
-            passages = stack.enter_context(contextlib.closing(known.open_passages(to_search=False)))
-            embedded.add(passages, passages.iter_texts(), sentences_only=lossy)
+        n_ahead = 0
+        if ahead:
+            n_ahead = ahead(encoder, embedded, known is not None)
+            embedded = Embedded(out / EMBEDDED, encoder.fingerprint)
+        if known:
+            stack.enter_context(contextlib.closing(embedded.add_index(known, settings.vectors)))
         with write_generation(out, encoder.fingerprint, settings) as writer:
             pipeline = Pipeline(writer, settings, encoder, embedded, progress)
             progress.start("indexing", total, "B")
@@ -186,7 +211,7 @@ def _build(
         languages=counts.languages,
         left_out=counts.left_out,
         rejected=tuple(rejected),
-        embedded=pipeline.n_embedded,
+        embedded=n_ahead + pipeline.n_embedded,
         seconds=time.monotonic() - began,
     )
 

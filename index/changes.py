@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -154,8 +155,7 @@ class ChangedDocuments:
         for one in files:
             file = one.file
             items = read_file(file, fields=self._settings.fields, encoding=self._settings.encoding)
-            for item, n_bytes in _with_bytes(self.of_source(file.source, items), file.size):
-                yield Step(item, file.source, n_bytes)
+            yield from steps_of(file, self.of_source(file.source, items))
             if one.known.sha256:
                 yield Step(one.known, file.source)
 
@@ -222,15 +222,15 @@ def _hash_or_nothing(document: Document) -> str:
         return ""
 
 
-def _with_bytes(items: Iterable[Document | Rejected], size: int) -> Iterator[tuple[Document | Rejected, int]]:
-    """Pair what comes out of a file with the bytes it took; what is left over comes with the last."""
-    left = size
-    before: tuple[Document | Rejected, int] | None = None
+def steps_of(file: SourceFile, items: Iterable[Document | Rejected]) -> Iterator[Step]:
+    """Yield what comes out of a file with the bytes it took; what is left over comes with the last."""
+    left = file.size
+    before: Step | None = None
     for item in items:
         if before:
             yield before
         n_bytes = min(left, len(item.text.encode("utf-8", "replace")) if isinstance(item, Document) else 0)
         left -= n_bytes
-        before = item, n_bytes
+        before = Step(item, file.source, n_bytes)
     if before:
-        yield before[0], before[1] + left
+        yield dataclasses.replace(before, n_bytes=before.n_bytes + left)

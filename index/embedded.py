@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from index.config import VectorNumbers
 from index.encoder import Fingerprint
 from index.errors import IndexDamagedError, StoreError
 from index.files import write_bytes
@@ -137,6 +138,20 @@ class Embedded:
             places = [row << _PLACE_BITS | j for row, n in zip(rows, counts, strict=True) for j in range(n)]
             self._sentences.add(bytes(keys), _STORE, places)
 
+    def add_index(self, store: Store, numbers: VectorNumbers | str) -> Passages:
+        """Take all vectors of an index that may go on into one of such numbers.
+
+        Returns:
+            Its passages, which must stay open as long as vectors are taken, and be closed then.
+
+        Raises:
+            StoreError: When it cannot be read.
+        """
+        is_lossy = any(one.numbers not in (VectorNumbers.FLOAT32, numbers) for one in store.manifest.segments)
+        passages = store.open_passages(to_search=False)
+        self.add(passages, passages.iter_texts(), sentences_only=is_lossy)
+        return passages
+
     def passages(self, texts: Sequence[str]) -> tuple[NDArray[np.bool_], Vectors]:
         """Return which passages have vectors, shape (n,), and these, shape (n, dim), zeros where there are none."""
         return self._find(self._passages, PASSAGE, texts, "passages", "float32")
@@ -144,6 +159,14 @@ class Embedded:
     def sentences(self, texts: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.int8]]:
         """Return which sentences have vectors, shape (n,), and these, shape (n, dim), zeros where there are none."""
         return self._find(self._sentences, SENTENCE, texts, "sentences", "int8")
+
+    def has_passages(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which passages have vectors, shape (n,), without reading these."""
+        return self._passages.find(b"".join(text_key(PASSAGE, text) for text in texts))[1] >= 0
+
+    def has_sentences(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which sentences have vectors, shape (n,), without reading these."""
+        return self._sentences.find(b"".join(text_key(SENTENCE, text) for text in texts))[1] >= 0
 
     def _find(
         self, keys: _Keys, kind: bytes, texts: Sequence[str], name: str, dtype: str
@@ -203,8 +226,16 @@ class Embedded:
         Raises:
             OSError: When it cannot be written.
         """
+        self.keep_encoded(encode_batch(passages, vectors, sentences, stored))
+
+    def keep_encoded(self, content: bytes) -> None:
+        """Keep a batch as ``encode_batch`` gave it, on disk when this returns; this object does not look into it.
+
+        Raises:
+            OSError: When it cannot be written.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
-        write_bytes(self._folder / f"{self._next:08d}{_SUFFIX}", encode_batch(passages, vectors, sentences, stored))
+        write_bytes(self._folder / f"{self._next:08d}{_SUFFIX}", content)
         self._next += 1
 
     def clear(self) -> None:

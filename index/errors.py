@@ -7,6 +7,7 @@
     ├── QueryError           a question, or a filter of it, that cannot be answered
     ├── ModelError           a model that is absent, damaged or out of reach
     │   └── BackendError         a sound model that OpenVINO cannot compute here
+    ├── ClusterError         a Ray cluster that cannot be reached, or fails
     └── StoreError           an index directory that cannot be read or written
         ├── NoIndexError         there is none
         ├── IndexFormatError     written in another format version
@@ -62,6 +63,10 @@ class ModelError(TonguesError):
 
 class BackendError(ModelError):
     """A sound model cannot be computed by the backend asked for; another one may."""
+
+
+class ClusterError(TonguesError):
+    """A Ray cluster cannot be reached, or fails at its work."""
 
 
 class StoreError(TonguesError):

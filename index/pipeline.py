@@ -46,7 +46,7 @@ class Step:
 
 
 @dataclass(slots=True)
-class _Batch:
+class Batch:
     """What is embedded and written together."""
 
     documents: list[ChunkedDocument] = field(default_factory=list)
@@ -87,14 +87,8 @@ class Pipeline:
 
     def run(self, steps: Iterable[Step]) -> list[Rejected]:
         """Write everything read; returns what was rejected, in order."""
-        chunker = Chunker(
-            self._settings.chunking,
-            self._encoder.count_tokens,
-            self._encoder.passage_tokens,
-            sentences=self._settings.sentences,
-        )
         rejected: list[Rejected] = []
-        batches = _Ahead(_batches(steps, chunker))
+        batches = _Ahead(chunked_batches(steps, chunker_for(self._settings, self._encoder)))
         n_documents = 0
         for batch in batches:
             share = _Share(self._progress, batch)
@@ -110,7 +104,7 @@ class Pipeline:
             self._progress.note(f"{n_documents:,} documents, {self._writer.n_passages:,} passages")
         return rejected
 
-    def _write(self, batch: _Batch, share: _Share, batches: _Ahead) -> list[Rejected]:
+    def _write(self, batch: Batch, share: _Share, batches: _Ahead) -> list[Rejected]:
         """Embed and write a batch, a large document in slices; returns what was refused."""
 
         def encode(passages: Sequence[Passage]) -> tuple[Vectors, NDArray[np.int8]]:
@@ -124,8 +118,7 @@ class Pipeline:
         """Return the vectors of passages, and of all their sentences; those not known are embedded and kept."""
         import numpy as np
 
-        texts = [passage.model_text for passage in passages]
-        all_sentences = [p.text[start:end] for p in passages for start, end in p.sentences]
+        texts, all_sentences = texts_of(passages)
         once = {text: i for i, text in enumerate(dict.fromkeys(all_sentences))}  # passages overlap by a sentence
         sentences = list(once)
         loosened = self._writer.documents.take_loosened()
@@ -167,18 +160,18 @@ class Pipeline:
 class _Ahead:
     """Batches in order; the next one can be made before it is asked for."""
 
-    def __init__(self, batches: Iterator[_Batch]) -> None:
+    def __init__(self, batches: Iterator[Batch]) -> None:
         self._batches = batches
-        self._made: list[_Batch] = []
+        self._made: list[Batch] = []
 
     def make_next(self) -> None:
         if not self._made:
             self._made = list(islice(self._batches, 1))
 
-    def __iter__(self) -> Iterator[_Batch]:
+    def __iter__(self) -> Iterator[Batch]:
         return self
 
-    def __next__(self) -> _Batch:
+    def __next__(self) -> Batch:
         self.make_next()
         if not self._made:
             raise StopIteration
@@ -188,7 +181,7 @@ class _Ahead:
 class _Share(Silent):
     """Counts the texts of a batch that are embedded, and tells of them as their share of the bytes read."""
 
-    def __init__(self, progress: Progress, batch: _Batch) -> None:
+    def __init__(self, progress: Progress, batch: Batch) -> None:
         self._progress = progress
         self._n_bytes = batch.n_bytes
         self._n_texts = sum(1 + len(passage.sentences) for item in batch.documents for passage in item.passages)
@@ -211,9 +204,24 @@ class _Share(Silent):
         self._told = n_bytes
 
 
-def _batches(steps: Iterable[Step], chunker: Chunker) -> Iterator[_Batch]:
+def chunker_for(settings: BuildSettings, encoder: Encoder) -> Chunker:
+    """Return what cuts the documents of a build for its model."""
+    return Chunker(settings.chunking, encoder.count_tokens, encoder.passage_tokens, sentences=settings.sentences)
+
+
+def texts_of(passages: Iterable[Passage]) -> tuple[list[str], list[str]]:
+    """Return what is embedded of passages: a text each, and the texts of all their sentences, in order."""
+    texts: list[str] = []
+    sentences: list[str] = []
+    for passage in passages:
+        texts.append(passage.model_text)
+        sentences += [passage.text[start:end] for start, end in passage.sentences]
+    return texts, sentences
+
+
+def chunked_batches(steps: Iterable[Step], chunker: Chunker) -> Iterator[Batch]:
     """Gather chunked documents, and what was rejected meanwhile, until they hold enough passages to embed."""
-    batch = _Batch()
+    batch = Batch()
     for step in steps:
         batch.n_bytes += step.n_bytes
         if isinstance(step.item, Rejected):
@@ -230,5 +238,5 @@ def _batches(steps: Iterable[Step], chunker: Chunker) -> Iterator[_Batch]:
                 batch.rejected.append((step.item.source, Rejected(step.item.source, reason)))
         if batch.n_passages >= BATCH_PASSAGES:
             yield batch
-            batch = _Batch()
+            batch = Batch()
     yield batch

@@ -16,6 +16,10 @@ The file (paths are relative to it):
     [fields]
     text = "text"
 
+With --ray the texts are embedded by the workers of a Ray cluster, and the index is the same: "local" starts workers on
+this machine for as long as it takes, "auto" uses the cluster that this machine belongs to, HOST:PORT the one whose head
+is there. Workers need the same version of this project; each has as many threads as [model] says, else one.
+
 Exit status: 0 rebuilt, 1 an error (the old index is still in use), 2 wrong usage, 130 interrupted.
 """
 
@@ -31,6 +35,7 @@ from typing import Any
 
 import click
 
+from index.ahead import Ahead
 from index.config import BuildSettings, from_mapping
 from index.errors import SettingsError
 from search.cli_build import build_and_report
@@ -87,12 +92,21 @@ def _below(base: Path, source: str) -> str:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("config", type=click.Path(path_type=Path))
+@click.option("--ray", "address", metavar="ADDRESS", help="Embed by a Ray cluster: local, auto or HOST:PORT.")
+@click.option("--workers", default=0, metavar="N", help="Workers of the cluster.  [default: as it has CPUs]")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no summary.")
-def main(config: Path, quiet: bool) -> None:
+def main(config: Path, address: str | None, workers: int, quiet: bool) -> None:
     """Rebuild the index that CONFIG.toml describes."""
     with plain_errors():
         plan = read_plan(config)
-        build_and_report(plan.sources, str(plan.out), plan.settings, strict=plan.strict, quiet=quiet)
+        ahead = _cluster(address, workers) if address else None
+        build_and_report(plan.sources, str(plan.out), plan.settings, strict=plan.strict, quiet=quiet, ahead=ahead)
+
+
+def _cluster(address: str, workers: int) -> Ahead:
+    from index.ray_embedding import RayCluster
+
+    return RayCluster(address, workers)
 
 
 if __name__ == "__main__":

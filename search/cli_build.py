@@ -22,6 +22,7 @@ from search.cli_options import backend_options, choice_option, index_option, mod
 from search.terminal import progress_for
 
 if TYPE_CHECKING:
+    from index.ahead import Ahead
     from index.builder import BuildReport
     from index.manifest import Manifest
     from index.records import Rejected
@@ -119,8 +120,16 @@ def told_fitted(manifest: Manifest) -> str:
     return "; ".join(parts) or "one language: nothing to balance"
 
 
-def build_and_report(sources: Sequence[str], out: str, settings: BuildSettings, *, strict: bool, quiet: bool) -> None:
-    """Build an index and tell on standard error what came of it.
+def build_and_report(
+    sources: Sequence[str],
+    out: str,
+    settings: BuildSettings,
+    *,
+    strict: bool,
+    quiet: bool,
+    ahead: Ahead | None = None,
+) -> None:
+    """Build an index and tell on standard error what came of it; arguments as ``index.build`` has them.
 
     Raises:
         TonguesError: As ``index.build``.
@@ -128,7 +137,7 @@ def build_and_report(sources: Sequence[str], out: str, settings: BuildSettings, 
     from index.builder import build as build_index
 
     try:
-        report = build_index(sources, out, settings=settings, strict=strict, progress=progress_for(quiet))
+        report = build_index(sources, out, settings=settings, strict=strict, progress=progress_for(quiet), ahead=ahead)
     except StrictError as error:
         show_rejected(error.rejected)
         raise

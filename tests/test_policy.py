@@ -30,6 +30,7 @@ HEAVY = [
     "openvino",
     "py3langid",
     "pymilvus",
+    "ray",
     "scipy",
     "sentence_transformers",
     "tokenizers",
@@ -62,6 +63,7 @@ HOMES = {
     "platformdirs": {"index/files.py"},
     "py3langid": {"index/language_model.py"},
     "pymilvus": {"index/milvus_client.py"},
+    "ray": {"index/ray_embedding.py"},
     "scipy": {"search/metrics.py"},
     # One makes vectors of texts, the other scores pairs of them: no line of the one would serve the other.
     "sentence_transformers": {"index/torch_encoder.py", "search/rerank.py"},
