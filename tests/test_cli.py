@@ -14,7 +14,7 @@ from index.store import current_generation
 from index.version import __version__
 from search.cli import main
 
-COMMANDS = ["build", "search", "shell", "info", "verify", "refit", "models", "demo", "eval"]
+COMMANDS = ["build", "update", "search", "shell", "info", "verify", "repair", "refit", "models", "demo", "eval"]
 KEYS = ["query", "rank", "score", "lang", "source", "doc_id", "title", "passage_id", "start", "end", "text"]
 KEYS += ["metadata", "also_in", "n_places", "highlight", "dense", "balance", "lexical", "terms"]
 COSINES = ["--mode", "dense", "--balance", "off"]

@@ -78,6 +78,7 @@ HOMES = {
     "torch": {"index/openvino_export.py", "index/torch_encoder.py"},
     "tqdm": {"search/terminal.py"},
     "transformers": {"index/torch_encoder.py"},
+    "watchfiles": {"search/watch.py"},
 }
 
 
