@@ -130,6 +130,41 @@ def query_growth_table() -> str:
     )
 
 
+def scale_table() -> str:
+    """Return what each kind of vector index costs as it grows, beside FAISS alone."""
+    return table(
+        [
+            "vectors",
+            "kind",
+            "p50",
+            "p95",
+            "recall@10",
+            "FAISS alone",
+            "its recall@10",
+            "made in",
+            "opened, cold",
+            "most memory",
+            "file",
+        ],
+        (
+            [
+                f"{row['vectors']:,}",
+                f"`{row['kind']}`",
+                f"{row['ms']['ours']['p50']:.2f} ms",
+                f"{row['ms']['ours']['p95']:.2f} ms",
+                f"{row['recall@10']:.3f}",
+                f"{row['ms']['faiss']['p50']:.2f} ms",
+                f"{row['faiss_recall@10']:.3f}",
+                f"{row['build_seconds']:,.0f} s",
+                f"{row['open_cold_seconds']:.2f} s",
+                f"{row['peak_mb']:,} MB",
+                f"{row['index_mb']:,.0f} MB",
+            ]
+            for row in results("scale")["vectors"]["rows"]
+        ),
+    )
+
+
 def precision_table() -> str:
     """Return what each precision finds, and how near its vectors are."""
     by_place = {(row["encoder"], row["set"]): row for row in results("precision")["results"]}
@@ -208,6 +243,7 @@ TABLES = {
     "query": query_table,
     "ingest-growth": ingest_growth_table,
     "query-growth": query_growth_table,
+    "scale": scale_table,
     "precision": precision_table,
     "ranking": ranking_table,
     "sensitivity": sensitivity_table,
