@@ -5,6 +5,7 @@ A passage's own vector blurs its sentences. Theirs are read only for the few pas
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,9 +62,10 @@ class SentenceWriter:
         self._starts.append(ends)
 
     def close(self) -> None:
-        """Write the final numbers of rows and close the files."""
-        for file in (self._vectors, self._spans, self._starts):
-            file.close()
+        """Write the final numbers of rows and close the files, all of them even where one cannot be written."""
+        with contextlib.ExitStack() as stack:
+            for file in (self._vectors, self._spans, self._starts):
+                stack.callback(file.close)
 
 
 @dataclass(frozen=True, slots=True)
