@@ -105,6 +105,11 @@ def write_error(error: OSError, path: Path) -> TonguesError:
     """Turn a failure to write into a message with its remedy."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(f"{path}: the disk is full. Free some space, or write somewhere else, and run it again.")
+    if error.errno == errno.EFBIG:
+        return StoreError(
+            f"{path}: a file would grow larger than the system lets it here. Raise the limit (`ulimit -f`), or write "
+            "to another disk, and run it again."
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StoreError(f"{path}: no permission to write here. Name a folder that you may write to.")
     return StoreError(f"{path}: cannot be written ({error.strerror or error}).")
