@@ -13,7 +13,7 @@ from index.balance import BalancedVectors
 from index.errors import REPAIR, IndexDamagedError, NoIndexError, StoreError
 from index.guarded import read_small, regular_size
 from index.kinds import open_vector_index
-from index.layout import CURRENT, DATABASE, DEAD, FAISS, GENERATIONS, LANGS, OFFSETS, VECTORS, files_of
+from index.layout import CURRENT, DATABASE, DEAD, FAISS, GENERATIONS, LANGS, MANIFEST, OFFSETS, VECTORS, files_of
 from index.lexical import LexicalIndex
 from index.manifest import Manifest, Segment, read_manifest
 from index.passages import Masks, Passages, PassagesInFiles
@@ -275,11 +275,13 @@ def current_generation(directory: Path) -> Path:
 
     Raises:
         NoIndexError: When the directory is no index.
-        IndexDamagedError: When it names a generation that is not there.
+        IndexDamagedError: When it names a generation that is not there, or has generations and names none.
     """
     try:
         name = read_small(directory / CURRENT, LONGEST_NAME).decode().strip()
     except (FileNotFoundError, NotADirectoryError):
+        if any(directory.glob(f"{GENERATIONS}/g*/{MANIFEST}")):  # or a first build was killed just before it ended
+            raise IndexDamagedError(f"{directory / CURRENT}: missing. {REPAIR}") from None
         what, remedy = "there is no such directory", f"Make one with: tongues build PATH... --out {directory}"
         if directory.exists():
             what, remedy = "no index here", "Name the directory that was given to tongues build with --out."
