@@ -102,6 +102,8 @@ def _readable(out: Path, report: RepairReport) -> tuple[Path, Manifest]:
         with contextlib.suppress(IndexDamagedError):
             manifest = read_manifest(folder)
             report.mended.append(f"{why}: generation {folder.name} of {manifest.created} is read now")
+            if folder != max(generations_of(out).items())[1]:
+                report.lost.append(_changed_since(manifest))
             return folder, manifest
     raise StoreError(f"{why}, and no generation can be read. Build the index again.")
 
@@ -118,12 +120,16 @@ def _older(out: Path, damaged: Path, report: RepairReport) -> tuple[Path, Manife
             of_older = set(damaged_files(folder, manifest))
             if DATABASE not in of_older:
                 report.mended.append(f"{damaged / DATABASE}: gone back to generation {folder.name}")
-                report.lost.append(f"what changed after {manifest.created}: run `tongues update` to read it again")
+                report.lost.append(_changed_since(manifest))
                 return folder, manifest, of_older
     raise StoreError(
         f"{damaged / DATABASE}: damaged, and no older generation has its passages, so they are lost. Build the index "
         "again."
     )
+
+
+def _changed_since(manifest: Manifest) -> str:
+    return f"what changed after {manifest.created}: run `tongues update` to read it again"
 
 
 def _switch(out: Path, folder: Path) -> None:
