@@ -115,13 +115,18 @@ class Passage:
     @property
     def passage_id(self) -> str:
         """20 hexadecimal digits of what was embedded: the same text in the same context and language, the same id."""
-        content = "\0".join((self.lang, self.context, self.text)).encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(content, digest_size=10).hexdigest()
+        return passage_id(self.lang, self.context, self.text)
 
     @property
     def model_text(self) -> str:
         """What is read for it, by the model and by the index of words."""
         return model_text(self.context, self.text)
+
+
+def passage_id(lang: str, context: str, text: str) -> str:
+    """Return what identifies a passage (``Passage.passage_id``)."""
+    content = "\0".join((lang, context, text)).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(content, digest_size=10).hexdigest()
 
 
 def model_text(context: str, text: str) -> str:

@@ -12,7 +12,7 @@ from index.database import Database
 from index.documents import KnownFile
 from index.errors import StoreError
 from index.guarded import parse_json
-from index.records import model_text
+from index.records import model_text, passage_id
 
 _PLACES_READ = 21
 """How many places of a passage are read, the first and 20 more: a line all pages share may stand in thousands."""
@@ -80,7 +80,9 @@ class StoredDocuments:
         found = self._database.row(query, (str, str, str, str), (row,))
         if found is None:
             raise ValueError(f"row {row} is missing")
-        passage_id, lang, context, text = found
+        known_as, lang, context, text = found
+        if known_as != passage_id(lang, context, text):
+            raise ValueError(f"row {row} holds another text than was written")
         # Not a JOIN that SQLite may turn round: statistics of its own, which it would go by, are in the file too.
         query = (
             "SELECT d.source, d.doc_id, d.title, o.start, o.end, o.doc FROM occurrences o "
@@ -89,8 +91,8 @@ class StoredDocuments:
         places = list(self._database.rows(query, (str, str, str, int, int, int), (row, _PLACES_READ)))
         if not places:
             raise ValueError(f"row {row} stands in no document")
-        if any(not 0 <= start <= end for *_, start, end, _ in places):
-            raise ValueError(f"row {row} stands where nothing can stand")
+        for source, doc_id, _, start, end, doc in places:
+            self._check_place(row, len(text), source, doc_id, start, end, doc)
         n_places = len(places)
         if n_places == _PLACES_READ:
             query = "SELECT count(*) FROM occurrences WHERE row = ?"
@@ -99,7 +101,27 @@ class StoredDocuments:
         if not isinstance(metadata, dict):
             raise ValueError(f"row {row} has metadata that is no object")
         occurrences = tuple(Occurrence(*place) for *place, _ in places)
-        return StoredPassage(passage_id, lang, context, text, occurrences, n_places, metadata)
+        return StoredPassage(known_as, lang, context, text, occurrences, n_places, metadata)
+
+    def _check_place(self, row: int, length: int, source: str, doc_id: str, start: int, end: int, doc: int) -> None:
+        """Check a place of a passage: no checksum is computed when an index is opened, and none may name another text.
+
+        Where it stands and what its document is called is in the file twice, in a table and in an index of it.
+
+        Raises:
+            ValueError: When the two differ, or it is not as long as its text.
+        """
+        if start < 0 or end - start != length:
+            raise ValueError(f"row {row} stands where it cannot stand")
+        query = (
+            "SELECT doc FROM occurrences INDEXED BY occurrences_by_document WHERE doc = ? AND start = ? AND row = ? "
+            "LIMIT 1"
+        )
+        if self._database.only(query, int, (doc, start, row)) != doc:
+            raise ValueError(f"row {row} stands in another document")
+        query = "SELECT doc FROM documents INDEXED BY sqlite_autoindex_documents_1 WHERE source = ? AND doc_id = ?"
+        if self._database.only(query, int, (source, doc_id)) != doc:
+            raise ValueError(f"document {doc_id!r} has another number")
 
     def iter_texts(
         self, first: int, n_rows: int, n_at_once: int = 1024
