@@ -31,7 +31,7 @@ from tests.toys import ToyEncoder
 if TYPE_CHECKING:
     from index.records import Vectors
 
-SETTINGS = BuildSettings(chunking=ChunkSettings(max_tokens=40))
+SETTINGS = BuildSettings(chunking=ChunkSettings(max_tokens=60))
 """Passages of three sentences."""
 QUERIES = ("apples of the second orchard", "kriaušės trečiame sode", "rain number eleven")
 DIM = 64
@@ -140,13 +140,13 @@ def contents(out: Path) -> dict[str, Any]:
     return {**found, "hits": hits(out)}
 
 
-def hits(out: Path) -> list[dict[str, Any]]:
+def hits(out: Path, k: int = 8) -> list[dict[str, Any]]:
     """Return the hits of all queries in all modes, without offsets of the best sentence."""
     with Searcher.open(out, encoder=ToyEncoder(dim=DIM)) as searcher:
         return [
             {key: value for key, value in hit.to_dict().items() if key != "highlight"}
             for mode in Mode
-            for of_query in searcher.search_batch(QUERIES, 8, settings=RankSettings(mode=mode))
+            for of_query in searcher.search_batch(QUERIES, k, settings=RankSettings(mode=mode))
             for hit in of_query
         ]
 
