@@ -24,7 +24,18 @@ from index.manifest import read_manifest
 from index.repair import repair
 from index.store import current_generation
 from index.verify import verify
-from tests.faults import DIM, FIRST, assert_true_to, build_all, copy_index, hits, texts_of, update_all, write_corpus
+from tests.faults import (
+    DIM,
+    FIRST,
+    assert_true_to,
+    build_all,
+    copy_index,
+    do_not_wait_for_the_disk,
+    hits,
+    texts_of,
+    update_all,
+    write_corpus,
+)
 from tests.toys import ToyEncoder
 
 CHANGED = {**FIRST, "ash": {0: 1, 1: 1, 2: 2, 3: 1}}
@@ -163,6 +174,7 @@ def flipped(old: bytes, which: int) -> bytes:
 
 
 def main() -> None:
+    do_not_wait_for_the_disk()
     damager = Damager(VectorIndexKind(sys.argv[1]), Path(sys.argv[2]))
     say = functools.partial(print, flush=True)
     say(json.dumps(damager.names))

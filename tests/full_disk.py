@@ -22,6 +22,7 @@ from tests.faults import (
     NotingEncoder,
     contents,
     copy_index,
+    do_not_wait_for_the_disk,
     is_kept,
     kept_keys,
     leftovers,
@@ -48,12 +49,12 @@ class FullDisk:
         self.before = self.state(self.template)
         self.out, self.notes = folder / "index", folder / "notes"
         self.fresh()
+        old = {path.stat().st_ino for path in self.out.rglob("*")}
         encoder = NotingEncoder(self.notes)
         self.run(self.out, self.corpus, encoder)
         encoder.close()
         self.embedded = noted(self.notes)
         self.after = contents(self.out)
-        old = {path.stat().st_ino for path in self.template.rglob("*")} if self.template.exists() else set()
         paths = [path for path in self.out.rglob("*") if path.is_file() and path.stat().st_ino not in old]
         self.sizes = sorted({path.stat().st_size for path in paths})
         self.taken = sum(-(-path.stat().st_size // PAGE) * PAGE for path in paths)
@@ -126,6 +127,7 @@ class FullDisk:
 def main() -> None:
     operation, how, folder = sys.argv[1:]
     pipeline.BATCH_PASSAGES = 8
+    do_not_wait_for_the_disk()
     disk = FullDisk(operation, Path(folder))
     if how == "file":  # a byte too little for each file that is written, and for a header
         rooms = sorted({0, 100, *(size - 1 for size in disk.sizes)})

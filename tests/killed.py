@@ -35,6 +35,7 @@ from tests.faults import (
     build_all,
     contents,
     copy_index,
+    do_not_wait_for_the_disk,
     is_kept,
     kept_keys,
     leftovers,
@@ -213,8 +214,7 @@ def main() -> None:
     operation, seed, n_steps, n_moments, folder = sys.argv[1:]
     chance = random.Random(f"{operation} {seed}")
     pipeline.BATCH_PASSAGES = 8
-    # What a killed process has written is there; only the power going would lose it, and a busy disk takes its time.
-    os.fsync = lambda fd: None
+    do_not_wait_for_the_disk()
     killer = Killer(operation, Path(folder))
     kills = [Kill(step=step) for step in choose(killer.steps, int(n_steps), chance)]
     kills += [Kill(seconds=chance.uniform(0, killer.seconds)) for _ in range(int(n_moments))]
