@@ -21,9 +21,9 @@ from index.errors import IndexFormatError, StoreError, TonguesError
 from index.kinds import VectorIndexKind
 from index.layout import CURRENT, GENERATIONS, MANIFEST
 from index.manifest import read_manifest
-from index.repair import repair
+from index.repairer import repair
 from index.store import current_generation
-from index.verify import verify
+from index.verifier import verify
 from tests.faults import (
     DIM,
     FIRST,

@@ -15,7 +15,7 @@ from typing import Any
 
 from index import pipeline
 from index.errors import NoIndexError, StoreError
-from index.verify import verify
+from index.verifier import verify
 from tests.faults import (
     DIM,
     OPERATIONS,

@@ -15,9 +15,9 @@ import pytest
 from index.errors import StoreError
 from index.progress import SILENT, Progress
 from index.refit import refit
-from index.repair import repair
-from index.update import update
-from index.verify import verify
+from index.repairer import repair
+from index.updater import update
+from index.verifier import verify
 from tests.builds import ROOT, environment
 from tests.faults import DIM, FIRST, SECOND, build_all, contents, leftovers, update_all, write_corpus
 from tests.toys import ToyEncoder
