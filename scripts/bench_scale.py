@@ -1,6 +1,7 @@
 """Measures what growing numbers of passages cost, and writes each part into one file of results.
 
     python scripts/bench_scale.py vectors CORPUS.jsonl[.gz]... --questions QUERIES.jsonl --out results/scale.json
+    python scripts/bench_scale.py updates CORPUS.jsonl[.gz] --work FOLDER --out results/scale.json
 
 Vectors: each kind of vector index over vectors drawn around the embeddings of 2,000 texts of each corpus (as
 scripts/bench_query.py draws them; embedding millions of texts would take days), asked real questions: time and room to
@@ -30,6 +31,7 @@ from index.scored_index import ScoredIndex
 from index.vectors import VectorFile, open_vectors
 from scripts.bench_encode import read_texts
 from scripts.bench_query import BLOCK, SEEDS, Drawn
+from scripts.bench_updates import updates
 from scripts.measuring import machine, percentile, write_results
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ LARGEST = {VectorIndexKind.FLAT: 1_000_000, VectorIndexKind.HNSW: 1_000_000}
 @click.group()
 def main() -> None:
     """Measure a part of what grows."""
+
+
+main.add_command(updates)
 
 
 @main.command()

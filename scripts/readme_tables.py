@@ -165,6 +165,17 @@ def scale_table() -> str:
     )
 
 
+def updates_table() -> str:
+    """Return what it costs to keep a large index up to date."""
+    found = results("scale")["updates"]
+    rows = [["first build", f"{found['ingest']['seconds']:,.0f} s", "", f"{found['ingest']['peak_mb']:,} MB"]]
+    for name in ("nothing changed", "one file changed", "one file new", "one file gone", "built again, all known"):
+        one = found[name]
+        most = f"{one['max']:.1f} s of {len(one['values'])}" if len(one["values"]) > 1 else ""
+        rows.append([name, f"{one['median']:.1f} s", most, f"{one['peak_mb']:,} MB"])
+    return table(["whole process", "seconds", "longest", "most memory"], rows)
+
+
 def precision_table() -> str:
     """Return what each precision finds, and how near its vectors are."""
     by_place = {(row["encoder"], row["set"]): row for row in results("precision")["results"]}
@@ -244,6 +255,7 @@ TABLES = {
     "ingest-growth": ingest_growth_table,
     "query-growth": query_growth_table,
     "scale": scale_table,
+    "updates": updates_table,
     "precision": precision_table,
     "ranking": ranking_table,
     "sensitivity": sensitivity_table,
