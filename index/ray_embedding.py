@@ -263,7 +263,10 @@ def _join(ray: Any, address: str) -> None:
         ClusterError: When that cannot be done.
     """
     options: dict[str, Any] = {"include_dashboard": False, "object_store_memory": _STORE_BYTES}
-    remedy = "Start it with `ray start --head`, name another address, or name local."
+    remedy = (
+        "Start it with `ray start --head`, name another address, or name local; where it asks for a token, set "
+        "RAY_AUTH_MODE=token here too."
+    )
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(options if address == LOCAL else {}))
     except (Exception, SystemExit) as error:  # Ray ends the program when nothing answers as Ray does
