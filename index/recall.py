@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 TARGET = 0.995
 """The recall that a search should have.
 
-Source: questions lie farther from passages than these from each other. Where .995 of the rows nearest to rows were found,
-it was .9935 of those nearest to real questions among 100,000 rows, .9875 among 1,000,000.
+Source: questions lie farther from passages than these from each other. Where .995 of the rows nearest to rows were
+found, it was .9935 of those nearest to real questions among 100,000 rows, .9875 among 1,000,000.
 """
 _QUERIES = 256
 _BLOCK = 16_384
