@@ -107,8 +107,8 @@ def write_error(error: OSError, path: Path) -> TonguesError:
         return StoreError(f"{path}: the disk is full. Free some space, or write somewhere else, and run it again.")
     if error.errno == errno.EFBIG:
         return StoreError(
-            f"{path}: a file would grow larger than the system lets it here. Raise the limit (`ulimit -f`), or write "
-            "to another disk, and run it again."
+            f"{path}: cannot be written ({error.strerror or error}): the system allows no file of this size here. "
+            "Raise the limit (`ulimit -f`), or write to another disk, and run it again."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StoreError(f"{path}: no permission to write here. Name a folder that you may write to.")

@@ -112,7 +112,7 @@ class StoredDocuments:
             ValueError: When the two differ, or it is not as long as its text.
         """
         if start < 0 or end - start != length:
-            raise ValueError(f"row {row} stands where it cannot stand")
+            raise ValueError(f"row {row} stands where nothing can stand")
         query = (
             "SELECT doc FROM occurrences INDEXED BY occurrences_by_document WHERE doc = ? AND start = ? AND row = ? "
             "LIMIT 1"

@@ -38,7 +38,7 @@ DIM = 64
 
 
 class NotingEncoder(ToyEncoder):
-    """Appends every text it embeds to a file, a call at a time, whole even if the process is killed just after."""
+    """Appends every text it embeds to a file, a call at a time, before it embeds them."""
 
     def __init__(self, notes: Path | None = None) -> None:
         super().__init__(dim=DIM)
@@ -57,7 +57,8 @@ class NotingEncoder(ToyEncoder):
 
 def noted(notes: Path) -> set[str]:
     """Return the texts noted, but for the project's own that languages are compared by."""
-    lines = notes.read_text("utf-8").splitlines() if notes.exists() else []
+    text = notes.read_text("utf-8", "replace") if notes.exists() else ""
+    lines = text.split("\n")[:-1]  # a process may be killed while it notes
     return {text for line in lines for text in json.loads(line)} - _parallel_texts()
 
 

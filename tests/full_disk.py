@@ -34,7 +34,7 @@ from tests.toys import ToyEncoder
 N_SIZES = 14
 PAGE = 4096
 """What files on such a disk take a multiple of."""
-REASONS = ("the disk is full", "disk is full)", "disk I/O error", "larger than the system lets it")
+REASONS = ("the disk is full", "disk is full)", "disk I/O error", "allows no file of this size")
 """The second and third are SQLite's."""
 
 

@@ -22,7 +22,8 @@ from typing import Any
 
 from index import pipeline
 from index.builder import build
-from index.errors import NoIndexError
+from index.errors import IndexDamagedError, NoIndexError
+from index.layout import CURRENT
 from index.verifier import verify
 from tests.faults import (
     DIM,
@@ -103,6 +104,12 @@ class Killer:
             return contents(out)
         except NoIndexError:
             return None
+        except IndexDamagedError as error:
+            # Killed just before it switched to the first generation of all: complete, and not yet the current one.
+            said = str(error)
+        assert self.operation == "build"
+        assert f"{CURRENT}: missing" in said
+        return None
 
     def fresh(self) -> tuple[Path, Path]:
         """Return a fresh copy of what the operation begins with, and where embedded texts are to be noted."""

@@ -219,7 +219,7 @@ def test_what_a_killed_build_left_is_cleared(tmp_path: Path) -> None:
     (tmp_path / ".CURRENT-xyz").write_text("")
     make_index(tmp_path, documents("words"))
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", CURRENT, GENERATIONS]
-    assert sorted(path.name for path in (tmp_path / GENERATIONS).iterdir()) == ["g000001", "g000002"]
+    assert sorted(path.name for path in (tmp_path / GENERATIONS).iterdir()) == ["g000002"]
     assert verify(tmp_path) == []
 
 
