@@ -179,7 +179,7 @@ def test_info(built: Path, tiny_model: Path, corpus: Path) -> None:
     assert shown["model"] == f"{tiny_model}: 32 numbers a vector, reads 48 tokens, int8"
     assert shown["sources"] == str(corpus)
     data = json.loads(tongues("info", "--index", str(built), "--json").stdout)
-    assert (data["format_version"], data["counts"]["languages"]) == (2, {"en": 1, "fa": 1, "te": 1})
+    assert (data["format_version"], data["counts"]["languages"]) == (3, {"en": 1, "fa": 1, "te": 1})
 
 
 def test_rejected_and_left_out_are_listed(tiny_model: Path, tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_rejected_and_left_out_are_listed(tiny_model: Path, tmp_path: Path) -> N
     strict = tongues(*args, "--strict")
     assert strict.exit_code == 1
     assert "not read: " in strict.stderr
-    assert strict.stderr.endswith("left as it was. Mend them, or build without strict.\n")
+    assert strict.stderr.endswith("left as it was. Mend them, or run it without strict.\n")
     (folder / "b\x1b[31m.txt").rename(folder / "b.png")  # of a format that nobody asked to read
     strict = tongues(*args, "--strict")
     assert strict.exit_code == 0
@@ -242,7 +242,7 @@ def test_a_huge_line(tiny_model: Path, tmp_path: Path) -> None:
 def test_verify(built: Path, tmp_path: Path) -> None:
     assert tongues("verify", "--index", str(built)).stdout == f"{built}: whole\n"
     copy = shutil.copytree(built, tmp_path / "copy")
-    path = current_generation(copy) / FAISS
+    path = current_generation(copy) / "s000001" / FAISS
     path.write_bytes(path.read_bytes()[:-1] + b"\x00")
     result = tongues("verify", "--index", str(copy))
     assert (result.exit_code, result.stdout) == (1, "")
