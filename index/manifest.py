@@ -250,6 +250,7 @@ def _problems(manifest: Manifest) -> Iterator[str]:
         or not counts.languages.keys() <= set(manifest.languages)
         or sum(counts.languages.values()) != counts.passages
         or manifest.n_rows - manifest.dead != counts.passages
+        or counts.sentences > sum(segment.sentences for segment in segments)
     ):
         yield "its counts contradict each other"
     names = [segment.name for segment in segments]

@@ -63,7 +63,7 @@ def check_counts(store: Store) -> None:
     stored, placed = store.documents.check()
     if (stored, placed) != (n, n):
         raise IndexDamagedError(
-            f"{path}: {stored} passages, {placed} of them in a document, where {n} belong. {REPAIR}"
+            f"{path}: {stored} passages, {placed} of them in a document, where the manifest has {n}. {REPAIR}"
         )
     if store.documents.texts(store.dead_rows().tolist()):
         raise IndexDamagedError(f"{store.folder / DEAD}: tells of rows that stand in a document. {REPAIR}")

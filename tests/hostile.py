@@ -211,10 +211,11 @@ HOSTILE: dict[str, tuple[str, Spoil]] = {
     "passages below none": ("not a manifest", says(counts__passages=-1)),
     "passages without end": ("not a manifest", says(counts__passages=10**30)),
     "many passages": (
-        VECTORS,
+        "langs.npy",
         says(segments__0__rows=10**12, counts__passages=10**12, counts__languages={"en": 10**12}, languages=["en"]),
     ),
-    "many sentences": ("sentences.npy", says(counts__sentences=2**62)),
+    "many sentences": ("sentences.npy", says(counts__sentences=2**62, segments__0__sentences=2**62)),
+    "more sentences than there are": ("not a manifest", says(counts__sentences=2**62)),
     "vectors of no numbers": ("not a manifest", says(encoder__dim=0)),
     "vectors of many numbers": ("not a manifest", says(encoder__dim=2**40)),
     "vectors of true numbers": ("not a manifest", says(encoder__dim=True)),
@@ -247,15 +248,15 @@ HOSTILE: dict[str, tuple[str, Spoil]] = {
     "array of parts": (VECTORS, in_file(VECTORS, array(ARRAY.replace("'<f4'", "[('a', '<f4', (9, 9))]")))),
     "words of one value": (
         "lexical-terms.npy",
-        in_file("lexical-terms.npy", array("{'descr': '<u8', 'fortran_order': False, 'shape': (), }") + bytes(8)),
+        in_file("s000001/lexical-terms.npy", array("{'descr': '<u8', 'fortran_order': False, 'shape': (), }") + bytes(8)),
     ),
     "words of many values": (
         "lexical-terms.npy",
-        in_file("lexical-terms.npy", array(f"{{'descr': '<u8', 'fortran_order': False, 'shape': ({10**18},), }}")),
+        in_file("s000001/lexical-terms.npy", array(f"{{'descr': '<u8', 'fortran_order': False, 'shape': ({10**18},), }}")),
     ),
     "words of fewer than none": (
         "lexical-rows.npy",
-        in_file("lexical-rows.npy", array("{'descr': '<u4', 'fortran_order': False, 'shape': (-1,), }")),
+        in_file("s000001/lexical-rows.npy", array("{'descr': '<u4', 'fortran_order': False, 'shape': (-1,), }")),
     ),
     # The database
     "database empty": (DATABASE, in_file(DATABASE, b"")),
