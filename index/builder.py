@@ -12,8 +12,9 @@ from pathlib import Path
 
 from index.ahead import Ahead, Corpus
 from index.balance import fitted_from
-from index.changes import ChangedDocuments, look_at
+from index.changes import ChangedDocuments, ChangedFile, look_at
 from index.config import BuildSettings, from_mapping
+from index.documents import KnownFile
 from index.embedded import Embedded, is_whole, vector_fingerprint
 from index.encoder import Encoder, open_encoder
 from index.errors import InputError, NoIndexError, StoreError, StrictError
@@ -23,6 +24,7 @@ from index.manifest import Manifest
 from index.parallel import parallel_langs, parallel_means, unheard
 from index.pipeline import Pipeline, Step
 from index.progress import SILENT, Progress
+from index.readers.source_file import SourceFile
 from index.readers.sources import find_files
 from index.records import Document, Rejected
 from index.store import Store
@@ -95,7 +97,7 @@ def build(
     def steps(writer: GenerationWriter) -> Iterator[Step]:
         changes = ChangedDocuments(writer.documents, settings)
         for file in files:
-            yield from [Step(file)] if isinstance(file, Rejected) else changes.read([look_at(file)])
+            yield from [Step(file)] if isinstance(file, Rejected) else changes.read(_looked_at(file))
 
     def embed_ahead(encoder: Encoder, embedded: Embedded, takes_over: bool) -> int:
         # Whoever reads them may do so from another folder.
@@ -115,6 +117,14 @@ def build(
         strict=strict,
         root=os.fspath(root),
     )
+
+
+def _looked_at(file: SourceFile) -> Iterator[ChangedFile]:
+    """Yield a file to read; its reader tells what is wrong with one that cannot be looked at."""
+    try:
+        yield look_at(file)
+    except OSError:
+        yield ChangedFile(file, KnownFile(file.source, file.doc_id, "", ""), is_new=True)
 
 
 def source_names(sources: Sequence[str | os.PathLike[str]] | str | os.PathLike[str]) -> list[str]:

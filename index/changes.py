@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from index.config import BuildSettings
 from index.documents import DocumentWriter, KnownFile, content_hash
 from index.errors import InputError
 from index.pipeline import Step
-from index.readers.registry import read_file
+from index.readers.registry import read_file, unreadable
 from index.readers.source_file import SourceFile
 from index.records import Document, Rejected
 
@@ -26,7 +28,7 @@ class ChangedFile:
 
     Attributes:
         file: It.
-        known: What it will be known by; without a checksum when it cannot be read, which its reader tells.
+        known: What it will be known by.
         is_new: Whether it was not read before.
     """
 
@@ -59,14 +61,16 @@ class FileChanges:
         return not self.changed and not self.gone
 
 
-def compare(found: Iterable[SourceFile | Rejected], known: Mapping[str, KnownFile]) -> FileChanges:
+def compare(found: Iterable[SourceFile | Rejected], known: Mapping[str, KnownFile], root: Path) -> FileChanges:
     """Compare the files there are with those that were read.
 
-    A file that the file system describes as it did is taken to be the same; of others the content is compared.
+    A file that the file system describes as it did is taken to be the same; of others the content is compared. What
+    the file system does not give now is told, and what was read of it before stays.
 
     Args:
         found: The files there are, and what cannot be looked at.
         known: The files that were read, by source, as far as they are looked for.
+        root: The folder that relative sources are relative to.
     """
     changed: list[ChangedFile] = []
     rejected: list[Rejected] = []
@@ -81,32 +85,42 @@ def compare(found: Iterable[SourceFile | Rejected], known: Mapping[str, KnownFil
         if before and before.status and before.status == file.status:
             n_same += 1
             continue
-        read = look_at(file, is_new=before is None)
+        try:
+            read = look_at(file, is_new=before is None)
+        except OSError as error:
+            rejected.append(unreadable(file, error.strerror or type(error).__name__))
+            continue
         if before and before.sha256 == read.known.sha256:
             n_same += 1
             touched.append(read.known)
         else:
             changed.append(read)
     # Where nobody can look, nothing is known to be gone.
-    gone = [source for source in missing if not any(_is_below(source, item.where) for item in rejected)]
+    hidden = {os.path.normpath(root / item.where) for item in rejected if item.out_of_reach}
+    gone = [source for source in missing if not (hidden and _is_hidden(os.path.normpath(root / source), hidden))]
     return FileChanges(tuple(changed), tuple(sorted(gone)), tuple(rejected), n_same, tuple(touched))
 
 
-def _is_below(source: str, place: str) -> bool:
-    return source == place or source.startswith(place.rstrip("/") + "/")
+def _is_hidden(path: str, hidden: Collection[str]) -> bool:
+    """Tell whether a path, or a folder that it lies in, is among those that nobody can look at."""
+    while path not in hidden:
+        path, below = os.path.dirname(path), path  # noqa: PTH120 text, since there may be very many
+        if path == below:
+            return False
+    return True
 
 
 def look_at(file: SourceFile, *, is_new: bool = True) -> ChangedFile:
     """Read a file's content to know it again.
 
     The status tells nothing of a file changed a moment ago: its next change may bear the same time.
+
+    Raises:
+        OSError: When it cannot be read.
     """
     status = file.status if time.time() - file.changed_at > _CLOCK_STEP else ""
-    try:
-        with file.path.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
-    except OSError:
-        digest = ""
+    with file.path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
     return ChangedFile(file, KnownFile(file.source, file.doc_id, status, digest), is_new)
 
 
@@ -149,6 +163,7 @@ class ChangedDocuments:
         self._documents = documents
         self._settings = settings
         self.counts = DocumentCounts()
+        self._is_whole = True
 
     def read(self, files: Iterable[ChangedFile]) -> Iterator[Step]:
         """Yield what is in files and not yet in the database, then each file."""
@@ -156,26 +171,32 @@ class ChangedDocuments:
             file = one.file
             items = read_file(file, fields=self._settings.fields, encoding=self._settings.encoding)
             yield from steps_of(file, self.of_source(file.source, items))
-            if one.known.sha256:
-                yield Step(one.known, file.source)
+            # A file that was not read to its end is read again next time, whatever it looks like then.
+            known = one.known if self._is_whole else KnownFile(file.source, file.doc_id, "", "")
+            yield Step(known, file.source)
 
     def of_source(self, source: str, items: Iterable[Document | Rejected]) -> Iterator[Document | Rejected]:
         """Yield the documents of a source that are new or changed, and what was rejected; the others are taken out.
 
-        The old version of a changed document is taken out before the new one is given.
+        The old version of a changed document is taken out before the new one is given. Where the file system fails,
+        nothing is known to be gone.
         """
         known = self._documents.known_documents(source)
         self._documents.forgive(source)
         done: set[str] = set()
+        self._is_whole = True
         for item in items:
-            if isinstance(item, Document) and item.doc_id not in done:
+            if isinstance(item, Rejected):
+                self._is_whole = self._is_whole and not item.out_of_reach
+            elif item.doc_id not in done:
                 done.add(item.doc_id)
                 if not self._is_to_write(item, known.pop(item.doc_id, None)):
                     continue
             yield item
-        for doc, _ in known.values():
-            self._documents.remove_document(doc)
-        self.counts.gone += len(known)
+        if self._is_whole:
+            for doc, _ in known.values():
+                self._documents.remove_document(doc)
+            self.counts.gone += len(known)
 
     def of_memory(self, documents: Iterable[Document]) -> Iterator[Document]:
         """Yield documents that are new or changed; the old version of a changed one is taken out before.

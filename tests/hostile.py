@@ -248,11 +248,15 @@ HOSTILE: dict[str, tuple[str, Spoil]] = {
     "array of parts": (VECTORS, in_file(VECTORS, array(ARRAY.replace("'<f4'", "[('a', '<f4', (9, 9))]")))),
     "words of one value": (
         "lexical-terms.npy",
-        in_file("s000001/lexical-terms.npy", array("{'descr': '<u8', 'fortran_order': False, 'shape': (), }") + bytes(8)),
+        in_file(
+            "s000001/lexical-terms.npy", array("{'descr': '<u8', 'fortran_order': False, 'shape': (), }") + bytes(8)
+        ),
     ),
     "words of many values": (
         "lexical-terms.npy",
-        in_file("s000001/lexical-terms.npy", array(f"{{'descr': '<u8', 'fortran_order': False, 'shape': ({10**18},), }}")),
+        in_file(
+            "s000001/lexical-terms.npy", array(f"{{'descr': '<u8', 'fortran_order': False, 'shape': ({10**18},), }}")
+        ),
     ),
     "words of fewer than none": (
         "lexical-rows.npy",

@@ -218,7 +218,11 @@ def test_a_folder_that_vanishes_while_walking_is_reported() -> None:
     Path("docs/b/c.txt").unlink()
     Path("docs/b").rmdir()
     assert list(walk) == [
-        Rejected("docs/b", "the folder cannot be listed (No such file or directory); check that it may be read.")
+        Rejected(
+            "docs/b",
+            "the folder cannot be listed (No such file or directory); check that it may be read.",
+            out_of_reach=True,
+        )
     ]
 
 
@@ -232,7 +236,8 @@ def test_a_folder_that_cannot_be_listed_is_reported(monkeypatch: pytest.MonkeyPa
         return scandir(path)
 
     monkeypatch.setattr("index.readers.walk.os.scandir", refuse)
-    expected = [Rejected("docs/b", "the folder cannot be listed (Permission denied); check that it may be read.")]
+    reason = "the folder cannot be listed (Permission denied); check that it may be read."
+    expected = [Rejected("docs/b", reason, out_of_reach=True)]
     assert rejected("docs") == rejected("docs/**/*.txt") == expected
     assert rejected("docs/b") == expected
     assert sources("docs") == ["docs/a.txt"]
@@ -245,7 +250,11 @@ def test_a_vanished_file_or_a_folder_in_its_place_is_rejected_not_raised() -> No
     Path("b.jsonl").unlink()
     Path("b.jsonl").mkdir()
     assert [item for file in (first, second) for item in read_file(file, fields=FieldNames())] == [
-        Rejected("a.txt", "cannot be read (No such file or directory); check that it is still there and may be read."),
+        Rejected(
+            "a.txt",
+            "cannot be read (No such file or directory); check that it is still there and may be read.",
+            out_of_reach=True,
+        ),
         Rejected("b.jsonl", "is not a regular file; name a file that holds text."),
     ]
 

@@ -92,9 +92,15 @@ def _read_guarded(file: SourceFile, fields: FieldNames, encoding: str) -> Iterat
         yield Rejected(file.source, str(error))
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        yield Rejected(file.source, f"cannot be read ({reason}); check that it is still there and may be read.")
+        yield unreadable(file, reason)
     except UnicodeError as error:
         yield Rejected(file.source, f"cannot be decoded ({error}); name its encoding with --encoding.")
+
+
+def unreadable(file: SourceFile, reason: str) -> Rejected:
+    """Say that the file system does not give a file."""
+    told = f"cannot be read ({reason}); check that it is still there and may be read."
+    return Rejected(file.source, told, out_of_reach=True)
 
 
 @cache

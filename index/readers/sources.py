@@ -87,7 +87,7 @@ def _find(argument: str, root: Path | None) -> Iterable[Found | Rejected]:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
         if has_magic(argument) and "\0" not in argument:
-            return _match(argument, str(path))
+            return _match(argument, root)
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be used ({_reason(error)})"
         raise InputError(f"{argument!r} {reason}; check the spelling and the folder you are in.") from error
     if stat.S_ISDIR(mode):
@@ -95,13 +95,13 @@ def _find(argument: str, root: Path | None) -> Iterable[Found | Rejected]:
     return [Found(str(path), path.name, is_named=True, is_link=path.is_symlink())]
 
 
-def _match(pattern: str, below_root: str) -> list[Found | Rejected]:
+def _match(pattern: str, root: Path | None) -> list[Found | Rejected]:
     """Find the files of a pattern.
 
     Raises:
         InputError: If there are none.
     """
-    found = glob_files(below_root)
+    found = glob_files(pattern, root)
     if not found:
         raise InputError(
             f"{pattern!r} matches no file; check the pattern ('*' stays in one folder, '**' crosses folders; "
@@ -119,7 +119,8 @@ def _admit(found: Found, base: str) -> Iterator[SourceFile | Rejected]:
         yield _printable(Rejected(source, "is a link to nothing, or was removed; remove the link or mend it."))
         return
     except OSError as error:
-        yield _printable(Rejected(source, f"cannot be looked at ({_reason(error)}); check that it may be read."))
+        reason = f"cannot be looked at ({_reason(error)}); check that it may be read."
+        yield _printable(Rejected(source, reason, out_of_reach=True))
         return
     suffix = os.path.splitext(found.path)[1]  # noqa: PTH122
     if not stat.S_ISREG(status.st_mode):

@@ -62,15 +62,17 @@ def walk_folder(folder: Path) -> Iterator[Found | Rejected]:
             yield Found(path, path[n_above:].replace(os.sep, "/"), is_link=entry.is_symlink())
 
 
-def glob_files(pattern: str) -> list[Found | Rejected]:
+def glob_files(pattern: str, root: Path | None = None) -> list[Found | Rejected]:
     """Find the files a pattern matches, in code point order of their paths, part by part.
+
+    A relative pattern means files below ``root``, whose own name is no pattern, or below the current folder.
 
     ``*``, ``?`` and ``[...]`` match within one name, case-sensitively; ``**`` as a whole part matches any number of
     folders. Names that begin with a dot match only a part that does. Folders are not matched, only walked through.
     """
     parts = Path(pattern).parts
     n_literal = next(i for i, part in enumerate(parts) if has_magic(part))
-    base = Path(*parts[:n_literal])
+    base = Path(root or "", *parts[:n_literal])
     found: dict[Path, Found | Rejected] = {}
     pending = [(base, parts[n_literal:])]
     # "**/a/**" reaches one folder in several ways.
@@ -143,4 +145,6 @@ def _linked(path: Path) -> Rejected:
 
 def _unlistable(folder: Path, error: OSError) -> Rejected:
     reason = error.strerror or type(error).__name__
-    return Rejected(folder.as_posix(), f"the folder cannot be listed ({reason}); check that it may be read.")
+    return Rejected(
+        folder.as_posix(), f"the folder cannot be listed ({reason}); check that it may be read.", out_of_reach=True
+    )
