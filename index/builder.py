@@ -15,7 +15,7 @@ from index.balance import fitted_from
 from index.changes import ChangedDocuments, ChangedFile, look_at
 from index.config import BuildSettings, from_mapping
 from index.documents import KnownFile
-from index.embedded import Embedded, is_whole, vector_fingerprint
+from index.embedded import Embedded, clear, is_whole, vector_fingerprint
 from index.encoder import Encoder, open_encoder
 from index.errors import InputError, NoIndexError, StoreError, StrictError
 from index.generations import locked, write_generation
@@ -95,7 +95,7 @@ def build(
     total = sum(file.size for file in files if not isinstance(file, Rejected))
 
     def steps(writer: GenerationWriter) -> Iterator[Step]:
-        changes = ChangedDocuments(writer.documents, settings)
+        changes = ChangedDocuments(writer, settings)
         for file in files:
             yield from [Step(file)] if isinstance(file, Rejected) else changes.read(_looked_at(file))
 
@@ -207,7 +207,7 @@ def _build(
             check_not_empty(writer.n_passages, rejected)
             check_strict(out, rejected, strict=strict)
             manifest = finish(writer, settings, names, root, encoder, progress)
-        embedded.clear()
+        clear(out / EMBEDDED, encoder.fingerprint)
         if manifest.store:
             from index.milvus_index import collect
 

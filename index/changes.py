@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index.config import BuildSettings
-from index.documents import DocumentWriter, KnownFile, content_hash
+from index.documents import KnownFile, content_hash
 from index.errors import InputError
 from index.pipeline import Step
 from index.readers.registry import read_file, unreadable
 from index.readers.source_file import SourceFile
 from index.records import Document, Rejected
+from index.writer import GenerationWriter, writing
 
 _CLOCK_STEP = 2.0
 """Seconds that file systems may round times to: FAT's."""
@@ -153,14 +154,15 @@ class DocumentCounts:
 class ChangedDocuments:
     """Reads files, and gives those of their documents that are new or changed; others are taken out or left alone."""
 
-    def __init__(self, documents: DocumentWriter, settings: BuildSettings) -> None:
+    def __init__(self, writer: GenerationWriter, settings: BuildSettings) -> None:
         """Prepare.
 
         Args:
-            documents: The database of the generation that is written, with what is known so far.
+            writer: Of the generation, with what is known so far in its database.
             settings: How files are read.
         """
-        self._documents = documents
+        self._documents = writer.documents
+        self._directory = writer.directory
         self._settings = settings
         self.counts = DocumentCounts()
         self._is_whole = True
@@ -181,8 +183,9 @@ class ChangedDocuments:
         The old version of a changed document is taken out before the new one is given. Where the file system fails,
         nothing is known to be gone.
         """
-        known = self._documents.known_documents(source)
-        self._documents.forgive(source)
+        with writing(self._directory):
+            known = self._documents.known_documents(source)
+            self._documents.forgive(source)
         done: set[str] = set()
         self._is_whole = True
         for item in items:
@@ -194,9 +197,7 @@ class ChangedDocuments:
                     continue
             yield item
         if self._is_whole:
-            for doc, _ in known.values():
-                self._documents.remove_document(doc)
-            self.counts.gone += len(known)
+            self._take_out(known.values())
 
     def of_memory(self, documents: Iterable[Document]) -> Iterator[Document]:
         """Yield documents that are new or changed; the old version of a changed one is taken out before.
@@ -215,15 +216,21 @@ class ChangedDocuments:
         """Count a document and take its old version out if it has changed; returns whether it must be written."""
         is_to_write = self.counts.add(document, before[1] if before else None)
         if before and is_to_write:
-            self._documents.remove_document(before[0])
+            with writing(self._directory):
+                self._documents.remove_document(before[0])
         return is_to_write
+
+    def _take_out(self, known: Iterable[tuple[int, str]]) -> None:
+        """Take documents out, and count them."""
+        with writing(self._directory):
+            for doc, _ in known:
+                self._documents.remove_document(doc)
+                self.counts.gone += 1
 
     def remove(self, sources: Iterable[str]) -> None:
         """Take out the documents of sources that are gone."""
         for source in sources:
-            for doc, _ in self._documents.known_documents(source).values():
-                self._documents.remove_document(doc)
-                self.counts.gone += 1
+            self._take_out(self._documents.known_documents(source).values())
             self._documents.forgive(source)
             self._documents.forget_file(source)
 
@@ -231,9 +238,7 @@ class ChangedDocuments:
         """Take out documents by source and id; those that are not there are passed over."""
         for source, doc_id in keys:
             known = self._documents.known_document(source, doc_id)
-            if known:
-                self._documents.remove_document(known[0])
-                self.counts.gone += 1
+            self._take_out([known] if known else [])
 
 
 def _hash_or_nothing(document: Document) -> str:

@@ -6,13 +6,14 @@ of its own, whole or not at all, as soon as it is embedded; so a build that was 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import io
 import json
 import shutil
 import zipfile
-from array import array
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,8 @@ _KEY = 16
 _SUFFIX = ".npz"
 _PLACE_BITS = 20
 """A sentence's place is the row of its passage, and its number there in so many bits."""
+_ENTRY = [("first", "<u8"), ("second", "<u8"), ("origin", "<i4"), ("place", "<i8")]
+"""A text's key in two halves, and where its vector is."""
 _STORE = -1
 """Stands for the index where else the number of a batch stands."""
 
@@ -90,7 +93,6 @@ class Embedded:
             folder: Where batches are kept, of all encoders.
             fingerprint: The encoder's.
         """
-        self._root = folder
         self._folder = folder / vector_fingerprint(fingerprint)
         self._dim = fingerprint.dim
         self._passages, self._sentences = _Keys(), _Keys()
@@ -206,6 +208,8 @@ class Embedded:
         if self._batch is None or self._batch[0] != number:
             # Opened here: NumPy leaves a file open that is cut short.
             with self._paths[number].open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                if any(member.compress_type != zipfile.ZIP_STORED for member in file.zip.infolist()):
+                    raise ValueError(f"{self._paths[number]}: is packed, and may be of any size")
                 batch = {name: file[name] for name in _ARRAYS}
             n, m = len(batch["passages"]), len(batch["sentences"])
             shapes = ((n, _KEY), (n, self._dim), (m, _KEY), (m, self._dim))
@@ -227,6 +231,9 @@ class Embedded:
             OSError: When it cannot be written.
         """
         self.keep_encoded(encode_batch(passages, vectors, sentences, stored))
+        number = len(self._paths) - 1
+        self._passages.add(b"".join(text_key(PASSAGE, text) for text in passages), number)
+        self._sentences.add(b"".join(text_key(SENTENCE, text) for text in sentences), number)
 
     def keep_encoded(self, content: bytes) -> None:
         """Keep a batch as ``encode_batch`` gave it, on disk when this returns; this object does not look into it.
@@ -235,16 +242,26 @@ class Embedded:
             OSError: When it cannot be written.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        write_bytes(self._folder / f"{self._next:08d}{_SUFFIX}", content)
+        path = self._folder / f"{self._next:08d}{_SUFFIX}"
+        write_bytes(path, content)
+        self._paths.append(path)
         self._next += 1
 
-    def clear(self) -> None:
-        """Remove all batches: an index holds them now."""
-        shutil.rmtree(self._root, ignore_errors=True)
 
-
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 """What reading a damaged batch may raise."""
+
+
+def clear(folder: Path, fingerprint: Fingerprint) -> None:
+    """Remove the batches of an encoder, which an index holds now; those of other encoders stay.
+
+    Args:
+        folder: Where batches are kept, of all encoders.
+        fingerprint: The encoder's.
+    """
+    shutil.rmtree(folder / vector_fingerprint(fingerprint), ignore_errors=True)
+    with contextlib.suppress(OSError):  # not empty
+        folder.rmdir()
 
 
 def is_whole(store: Store) -> bool:
@@ -261,35 +278,34 @@ def is_whole(store: Store) -> bool:
 
 
 class _Keys:
-    """Finds where the vectors of texts are, by their keys."""
+    """Finds where the vectors of texts are, by their keys: in sorted runs, which are merged as they grow."""
 
     def __init__(self) -> None:
-        self._bytes = bytearray()
-        self._origins = array("i")
-        self._places = array("q")
-        self._sorted: tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int64]] | None = None
+        self._runs: list[NDArray[Any]] = []
 
     def add(self, keys: bytes, origin: int, places: Sequence[int] | None = None) -> None:
         """Add keys, one after the other, of one origin; by default each text's place is its number."""
-        n = len(keys) // _KEY
-        self._bytes += keys
-        self._origins.extend([origin] * n)
-        self._places.extend(range(n) if places is None else places)
-        self._sorted = None
+        import numpy as np
+
+        pairs = np.frombuffer(keys, np.uint64).reshape(-1, 2)
+        if not len(pairs):
+            return
+        run = np.empty(len(pairs), _ENTRY)
+        run["first"], run["second"], run["origin"] = pairs[:, 0], pairs[:, 1], origin
+        run["place"] = np.arange(len(pairs)) if places is None else places
+        self._runs.append(run[np.argsort(run["first"], kind="stable")])
+        while len(self._runs) > 1 and 2 * len(self._runs[-1]) >= len(self._runs[-2]):
+            both = np.concatenate([self._runs[-2], self._runs[-1]])
+            self._runs[-2:] = [both[np.argsort(both["first"], kind="stable")]]
 
     def find(self, keys: bytes) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Return the origin and the place of each key, shape (n,) both; the place -1 where there is none."""
         import numpy as np
 
         asked = np.frombuffer(keys, np.uint64).reshape(-1, 2)
-        if not self._places or not len(asked):
-            return np.full(len(asked), -1, np.int32), np.full(len(asked), -1, np.int64)
-        if self._sorted is None:
-            pairs = np.frombuffer(bytes(self._bytes), np.uint64).reshape(-1, 2)
-            order = np.lexsort((pairs[:, 1], pairs[:, 0]))
-            self._sorted = pairs[order, 0], pairs[order, 1], order
-        first, second, order = self._sorted
-        at = np.minimum(np.searchsorted(first, asked[:, 0]), len(first) - 1)
-        same = (first[at] == asked[:, 0]) & (second[at] == asked[:, 1])
-        places = np.where(same, np.frombuffer(self._places, np.int64)[order[at]], -1)
-        return np.frombuffer(self._origins, np.int32)[order[at]], places
+        origins, places = np.full(len(asked), -1, np.int32), np.full(len(asked), -1, np.int64)
+        for run in self._runs:
+            at = np.minimum(np.searchsorted(run["first"], asked[:, 0]), len(run) - 1)
+            same = (run["first"][at] == asked[:, 0]) & (run["second"][at] == asked[:, 1])
+            origins[same], places[same] = run["origin"][at[same]], run["place"][at[same]]
+        return origins, places

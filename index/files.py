@@ -90,10 +90,8 @@ def new_folder(target: Path) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                sync(file)
-        sync(temporary)
+        for path in (*temporary.rglob("*"), temporary):  # folders too: their lists of names
+            sync(path)
         temporary.replace(target)
         sync(target.parent)
     except BaseException:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from index.errors import IndexDamagedError
+from index.errors import REPAIR, IndexDamagedError
 from index.vector_index import best, count_allowed, no_rows, read_index, rounding, selector, write_index
 from index.vectors import check_vectors
 
@@ -49,7 +49,7 @@ class FlatIndex:
         mapped = getattr(faiss, "IO_FLAG_MMAP_IFC", faiss.IO_FLAG_MMAP)
         index = read_index(path, mapped | faiss.IO_FLAG_READ_ONLY)
         if not isinstance(index, faiss.IndexFlat) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
-            raise IndexDamagedError(f"{path}: not a flat index of inner products. Build the index again.")
+            raise IndexDamagedError(f"{path}: not a flat index of inner products. {REPAIR}")
         return cls(index)
 
     def save(self, path: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from index.errors import IndexDamagedError
+from index.errors import REPAIR, IndexDamagedError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,9 +104,8 @@ def checking(path: Path, kind: str, n_rows: int, dim: int) -> Iterator[Frame]:
         yield frame
         frame.end()
     except OSError as error:
-        raise IndexDamagedError(f"{path}: cannot be read ({error}). Build the index again.") from error
+        raise IndexDamagedError(f"{path}: cannot be read ({error}). {REPAIR}") from error
     except ValueError as error:
         raise IndexDamagedError(
-            f"{path}: not an index of kind {kind} of {n_rows} vectors of {dim} numbers ({error}). Build the index "
-            "again."
+            f"{path}: not an index of kind {kind} of {n_rows} vectors of {dim} numbers ({error}). {REPAIR}"
         ) from error

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from index.errors import IndexDamagedError
+from index.errors import REPAIR, IndexDamagedError
 from index.frames import Frame, checking
 from index.pq_index import BITS, SCANNED
 from index.scored_index import Ask, ScoredIndex
@@ -166,7 +166,7 @@ class IvfIndex(ScoredIndex):
             index._mapped_from = path if mapped else None
             return index
         except ValueError as error:
-            raise IndexDamagedError(f"{path}: damaged ({error}). Build the index again.") from error
+            raise IndexDamagedError(f"{path}: damaged ({error}). {REPAIR}") from error
 
     def save(self, path: Path) -> None:
         """Write the index to a file, without the vectors.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from index.config import IndexKind
-from index.errors import IndexDamagedError, IndexFormatError
+from index.errors import REPAIR, IndexDamagedError, IndexFormatError
 from index.flat_index import FlatIndex
 from index.hnsw_index import HnswIndex
 from index.ivf_index import IvfPqIndex, IvfSqIndex
@@ -117,7 +117,6 @@ def open_vector_index(kind: str, path: Path, vectors: VectorRows) -> VectorIndex
     n_rows, dim = vectors.shape
     if (index.n_rows, index.dim) != (n_rows, dim):
         raise IndexDamagedError(
-            f"{path}: holds {index.n_rows} vectors of {index.dim} numbers, not {n_rows} of {dim}. Build the index "
-            "again."
+            f"{path}: holds {index.n_rows} vectors of {index.dim} numbers, not {n_rows} of {dim}. {REPAIR}"
         )
     return index

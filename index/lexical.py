@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from index import postings
-from index.errors import IndexDamagedError
+from index.errors import REPAIR, IndexDamagedError
 from index.lexical_files import LANG_COUNTS, LANG_STARTS, LEXICAL_FILES, ROWS, STARTS, TERMS, TYPES, WEIGHTS, term_key
 from index.lexical_query import LexicalQuery
 from index.postings import PostingSorter, changes
@@ -218,10 +218,8 @@ def open_arrays(folder: Path) -> dict[str, NDArray[Any]]:
     }
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
-            raise IndexDamagedError(
-                f"{folder / name}: {arrays[name].shape} values where {shape} belong. Run `tongues repair`."
-            )
+            raise IndexDamagedError(f"{folder / name}: {arrays[name].shape} values where {shape} belong. {REPAIR}")
     for name, into in ((STARTS, ROWS), (LANG_STARTS, LANG_COUNTS)):
         if (arrays[name][0], arrays[name][-1]) != (0, len(arrays[into])):
-            raise IndexDamagedError(f"{folder / name}: does not fit {into}. Run `tongues repair`.")
+            raise IndexDamagedError(f"{folder / name}: does not fit {into}. {REPAIR}")
     return arrays

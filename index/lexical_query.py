@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from index.errors import IndexDamagedError
+from index.errors import REPAIR, IndexDamagedError
 from index.lexical_files import LANG_COUNTS, LANG_STARTS, ROWS, STARTS, TERMS, WEIGHTS, term_key
 from index.terms import iter_terms, terms
 
@@ -223,7 +223,7 @@ class LexicalQuery:
 
 
 def _damaged(part: LexicalPart, name: str) -> IndexDamagedError:
-    return IndexDamagedError(f"{part.folder / name}: holds what cannot be. Run `tongues repair`.")
+    return IndexDamagedError(f"{part.folder / name}: holds what cannot be. {REPAIR}")
 
 
 def _idf(n_rows: int, n_with: int) -> float:

@@ -19,6 +19,10 @@ Part: TypeAlias = tuple[Sequence[int], Sequence[tuple[str, str]]]
 """Rows, and the context and the text of each."""
 Texts: TypeAlias = Iterator[Part]
 
+_LARGE = 20_000
+"""Rows from which a vector index is quantized: then a filter of nearly all rows costs more than more candidates."""
+_MARGIN = 16
+
 
 class Passages(Protocol):
     """The passages of an index with their vectors. Whatever cannot be read is a ``StoreError``."""
@@ -97,6 +101,13 @@ class PassagesInFiles:
         """Return for each query rows worth ranking, as ``Passages`` has it."""
         if self._index is None:
             raise ValueError("the vector index was not opened")
+        alive = self._masks.of(None)
+        if codes is None and alive is not None and len(alive) >= _LARGE:
+            # A few more, of which the dead ones are left out: a filter would cost more than that.
+            found = self._index.candidates(queries, n + n // 2 + _MARGIN)
+            found = [rows[alive[rows]] for rows in found]
+            if all(len(rows) >= n for rows in found):
+                return found
         return self._index.candidates(queries, n, self._masks.of(codes))
 
     def vectors(self, rows: Rows) -> Vectors:

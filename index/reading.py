@@ -34,7 +34,8 @@ def keep_open(folder: Path) -> Iterator[None]:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
-        raise IndexDamagedError(f"{path}: cannot be read ({error.strerror or error}). {REPAIR}") from error
+        what = "missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror or error})"
+        raise IndexDamagedError(f"{path}: {what}. {REPAIR}") from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from index.errors import IndexDamagedError
+from index.errors import REPAIR, IndexDamagedError
 from index.segments import Bases
 from index.sentence_files import SENTENCES, SPANS, STARTS
 from index.vectors import ArrayFile, open_array
@@ -174,5 +174,5 @@ class SentenceVectors:
             # Compared, not subtracted: the difference of damaged numbers may be too large for its type.
             if (first[at] < 0).any() or (after[at] < first[at]).any() or (after[at] > len(vectors)).any():
                 path = self._folders[number] / STARTS
-                raise IndexDamagedError(f"{path}: damaged. Run `tongues verify`, then `tongues repair`.")
+                raise IndexDamagedError(f"{path}: damaged. {REPAIR}")
         return first, after, numbers

@@ -310,12 +310,12 @@ def check_sizes(folder: Path, manifest: Manifest) -> None:
         IndexDamagedError: Naming the first that is not.
     """
     if set(manifest.files) != set(expected_files(manifest)):
-        raise IndexDamagedError(f"{folder}: its manifest names other files than an index has. Build the index again.")
+        raise IndexDamagedError(f"{folder}: its manifest names other files than an index has. {REPAIR}")
     for name, record in manifest.files.items():
         path = folder / name
         try:
             size = regular_size(path)
         except OSError as error:
-            raise IndexDamagedError(f"{path}: missing. Build the index again.") from error
+            raise IndexDamagedError(f"{path}: missing. {REPAIR}") from error
         if size != record.size:
-            raise IndexDamagedError(f"{path}: {size} bytes where {record.size} were written. Build the index again.")
+            raise IndexDamagedError(f"{path}: {size} bytes where {record.size} were written. {REPAIR}")

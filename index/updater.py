@@ -12,7 +12,7 @@ from pathlib import Path
 from index.builder import build, check_not_empty, check_strict, finish, settings_of
 from index.changes import ChangedDocuments, DocumentCounts, FileChanges
 from index.documents import DocumentWriter, as_text
-from index.embedded import Embedded
+from index.embedded import Embedded, clear
 from index.encoder import Encoder, OpenEncoder, opened
 from index.errors import IndexFormatError
 from index.generations import locked, write_generation
@@ -182,7 +182,7 @@ def _update(
     n_embedded = 0
     used: Encoder | None = None
     with write_generation(out, manifest.encoder, settings, store) as writer:
-        changes = ChangedDocuments(writer.documents, settings)
+        changes = ChangedDocuments(writer, settings)
         if steps is None:
             with writing(out):
                 _take_note(writer.documents, sources)
@@ -201,7 +201,7 @@ def _update(
         check_strict(out, [*files.rejected, *rejected], strict=strict)
         check_not_empty(writer.documents.n_documents(), rejected)
         manifest = finish(writer, settings, sources.names, sources.root, used, progress)
-    Embedded(out / EMBEDDED, manifest.encoder).clear()
+    clear(out / EMBEDDED, used.fingerprint if used else manifest.encoder)
     return _report(store, files, changes.counts, began, manifest, n_embedded, rejected)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from index.errors import IndexDamagedError
+from index.errors import REPAIR, IndexDamagedError
 from index.vectors import check_vectors
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def read_index(path: Path, flags: int) -> Any:
     try:
         return faiss.read_index(str(path), flags)
     except (RuntimeError, MemoryError) as error:  # a damaged length asks for more memory than there is
-        raise IndexDamagedError(f"{path}: FAISS cannot read it ({_reason(error)}). Build the index again.") from error
+        raise IndexDamagedError(f"{path}: FAISS cannot read it ({_reason(error)}). {REPAIR}") from error
 
 
 def write_index(faiss_index: Any, path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from index.config import VectorNumbers
-from index.errors import IndexDamagedError, ModelError
+from index.errors import REPAIR, IndexDamagedError, ModelError
 from index.guarded import open_regular
 
 if TYPE_CHECKING:
@@ -209,25 +209,24 @@ def open_array(path: Path, shape: tuple[int, ...] | None, dtype: str) -> NDArray
     try:
         found, is_fortran, found_dtype, offset, size = _read_header(path)
     except Exception as error:  # a damaged header makes NumPy raise whatever parsing it ended in
-        raise IndexDamagedError(f"{path}: cannot be read ({str(error)[:200]}). Build the index again.") from error
+        raise IndexDamagedError(f"{path}: cannot be read ({str(error)[:200]}). {REPAIR}") from error
     shape = shape or found
     if not shape:
-        raise IndexDamagedError(f"{path}: holds a single value. Build the index again.")
+        raise IndexDamagedError(f"{path}: holds a single value. {REPAIR}")
     if found != shape or found_dtype != np.dtype(dtype):
         raise IndexDamagedError(
-            f"{path}: holds {str(found)[:40]} values of {str(found_dtype)[:40]}, not {shape} of {dtype}. Build the "
-            "index again."
+            f"{path}: holds {str(found)[:40]} values of {str(found_dtype)[:40]}, not {shape} of {dtype}. {REPAIR}"
         )
     n_bytes = math.prod(shape) * found_dtype.itemsize
     if min(shape, default=0) < 0 or size != offset + n_bytes:
-        raise IndexDamagedError(f"{path}: {size:,} bytes where {offset + n_bytes:,} belong. Build the index again.")
+        raise IndexDamagedError(f"{path}: {size:,} bytes where {offset + n_bytes:,} belong. {REPAIR}")
     order: Literal["C", "F"] = "F" if is_fortran else "C"
     if not n_bytes:  # nothing cannot be mapped
         return np.empty(shape, found_dtype, order)
     try:
         return np.memmap(path, found_dtype, "r", offset, shape, order)
     except (OSError, ValueError, OverflowError) as error:
-        raise IndexDamagedError(f"{path}: cannot be mapped ({error}). Build the index again.") from error
+        raise IndexDamagedError(f"{path}: cannot be mapped ({error}). {REPAIR}") from error
 
 
 def _read_header(path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any], int, int]:

@@ -8,6 +8,7 @@ from index.errors import REPAIR, IndexDamagedError
 from index.guarded import regular_size
 from index.layout import DATABASE, DEAD
 from index.manifest import FileRecord, Manifest, read_manifest, record_file
+from index.reading import keep_open
 from index.store import Store, current_generation, expected_files
 
 
@@ -18,18 +19,22 @@ def verify(directory: str | Path) -> list[str]:
         NoIndexError: When there is no index.
         IndexFormatError: When another version of the form wrote it.
     """
-    try:
-        folder = current_generation(Path(directory))
-        manifest = read_manifest(folder)
-        problems = [
-            f"{folder / name}: {problem}. {REPAIR}" for name, problem in damaged_files(folder, manifest).items()
-        ]
-        if not problems:
-            with Store.open(directory) as store:
-                check_counts(store)
-    except IndexDamagedError as error:
-        return [str(error)]
-    return problems
+    while True:
+        folder = None
+        try:
+            folder = current_generation(Path(directory))
+            with keep_open(folder):
+                manifest = read_manifest(folder)
+                damaged = damaged_files(folder, manifest)
+                if damaged:
+                    return [f"{folder / name}: {problem}. {REPAIR}" for name, problem in damaged.items()]
+                with Store.open(directory) as store:
+                    check_counts(store)
+                return []
+        except IndexDamagedError as error:
+            # A writer may have switched and collected between reading the name and keeping the generation.
+            if folder is None or folder.is_dir():
+                return [str(error)]
 
 
 def damaged_files(folder: Path, manifest: Manifest) -> dict[str, str]:

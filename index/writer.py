@@ -26,6 +26,7 @@ from index.progress import Progress
 from index.records import UNKNOWN_LANG, Passage, Rejected
 from index.segment_writer import SegmentWriter
 from index.segments import SegmentedRows
+from index.sentence_files import SENTENCE_FILES
 from index.store import Store, expected_files
 from index.vectors import open_array, open_vectors
 from index.version import __version__
@@ -75,10 +76,12 @@ class GenerationWriter:
         self._fingerprint = fingerprint
         self._settings = settings
         self.before = before
+        self._is_fitted_anew = False
         self._segments: list[Segment] = list(before.manifest.segments) if before else []
         self._dead: list[int] = before.dead_rows().tolist() if before else []
         self._base = before.n_rows if before else 0
         self._langs: list[str] = []
+        self._sound: dict[str, bool] = {}
         with writing(directory):
             if before:
                 self._take_over(before)
@@ -91,12 +94,15 @@ class GenerationWriter:
 
     def _take_over(self, before: Store) -> None:
         """Have the files of the generation before: segments are shared, the database is copied."""
+        # What is made of files has another checksum: their damage would not be seen any more.
+        self._check([OFFSETS, DEAD, *(within(one.name, LANGS) for one in before.manifest.segments)])
         for segment in before.manifest.segments:
             (self.folder / segment.name).mkdir()
             for name in SEGMENT_FILES:
                 path = within(segment.name, name)
                 link(before.folder / path, self.folder / path)
-        # What is written from now on has another checksum: damage would not be seen any more.
+                if not _is_same(before.folder / path, self.folder / path):
+                    self._check([path])
         record = copy_file(before.folder / DATABASE, self.folder / DATABASE)
         if record != before.manifest.files[DATABASE]:
             raise IndexDamagedError(f"{before.folder / DATABASE}: damaged. {REPAIR}")
@@ -106,8 +112,29 @@ class GenerationWriter:
         return f"s{1 + max((int(name[1:]) for name in names), default=0):06d}"
 
     def known_texts(self, rows: Sequence[int]) -> dict[int, tuple[str, str]]:
-        """Return the context and the text of passages of the generation before; those not there are left out."""
-        return self.before.documents.texts(rows) if self.before else {}
+        """Return the context and the text of passages of the generation before whose vectors can be taken over.
+
+        Passages that are not there are left out, and those of segments whose vectors are damaged.
+        """
+        if self.before is None:
+            return {}
+        found = self.before.documents.texts(rows)
+        return {row: text for row, text in found.items() if self._is_sound(row)}
+
+    def _is_sound(self, row: int) -> bool:
+        """Tell whether the vectors of a row's segment are what was written; asked once of each segment."""
+        base = 0
+        for segment in self.before.manifest.segments if self.before else ():
+            base += segment.rows
+            if row < base:
+                if segment.name not in self._sound:
+                    try:
+                        self._check([within(segment.name, name) for name in (VECTORS, *SENTENCE_FILES)])
+                        self._sound[segment.name] = True
+                    except (IndexDamagedError, OSError):
+                        self._sound[segment.name] = False
+                return self._sound[segment.name]
+        return False
 
     @property
     def n_passages(self) -> int:
@@ -163,11 +190,11 @@ class GenerationWriter:
 
         with writing(self.directory):
             codes = self._finish_segment()
-            offsets, is_anew = self._fit(codes, parallel)
+            offsets, self._is_fitted_anew = self._fit(codes, parallel)
             save_array(self.folder / OFFSETS, offsets)
             self._merge()
             if not self._settings.store:
-                self._write_vector_indexes(offsets, is_anew=is_anew)
+                self._write_vector_indexes(offsets, is_anew=self._is_fitted_anew)
             save_array(self.folder / DEAD, np.array(self._dead, np.int64))
             counts = self._count()
             self.documents.optimize()
@@ -228,6 +255,7 @@ class GenerationWriter:
         had: Vectors = np.array(before.offsets()) if before else np.empty((0, self._fingerprint.dim), np.float32)
         if not self.has_new_languages:
             return had, False
+        self._check([within(one.name, VECTORS) for one in (before.manifest.segments if before else ())])
         offsets = fit(self._rows(), codes, languages, parallel)
         # The first language has no offset before there is a second one.
         if sum(lang != UNKNOWN_LANG for lang in languages[: len(had)]) < 2:
@@ -252,7 +280,7 @@ class GenerationWriter:
         merged = self._segments[at:]
         if not merged or sum(one.rows for one in merged) == sum(row >= self._start(at) for row in self._dead):
             return
-        self._check(merged)
+        self._check([within(one.name, name) for one in merged for name in SEGMENT_FILES])
         base = self._start(at)
         dead = np.array([row - base for row in self._dead if row >= base], np.int64)
         new = merge(self.folder, merged, dead, self._next_name(), self._fingerprint.dim, self._settings.vectors)
@@ -267,18 +295,16 @@ class GenerationWriter:
         """Return the first row of a segment."""
         return sum(segment.rows for segment in self._segments[:at])
 
-    def _check(self, segments: Sequence[Segment]) -> None:
-        """Check that segments are what was written, before what they hold goes on under another checksum.
+    def _check(self, paths: Sequence[str]) -> None:
+        """Check that files of the generation before are what was written; new ones are passed over.
 
         Raises:
-            IndexDamagedError: When they are not.
+            IndexDamagedError: When one is not.
         """
         records = self.before.manifest.files if self.before else {}
-        for segment in segments:
-            for name in SEGMENT_FILES:
-                path = within(segment.name, name)
-                if path in records and record_file(self.folder / path) != records[path]:
-                    raise IndexDamagedError(f"{self.directory}: {path} is damaged. {REPAIR}")
+        for path in paths:
+            if self.before and path in records and record_file(self.before.folder / path) != records[path]:
+                raise IndexDamagedError(f"{self.before.folder / path}: damaged. {REPAIR}")
 
     def _write_vector_indexes(self, offsets: Vectors, *, is_anew: bool) -> None:
         """Write the vector indexes that are missing, or all."""
@@ -304,7 +330,7 @@ class GenerationWriter:
         )
 
     def _fitted_from(self, counts: Counts, parallel: Means) -> dict[str, str]:
-        had = dict(self.before.manifest.fitted_from) if self.before else {}
+        had = dict(self.before.manifest.fitted_from) if self.before and not self._is_fitted_anew else {}
         return {**fitted_from(list(counts.languages), parallel.keys()), **had} if self.has_new_languages else had
 
     def abandon(self) -> None:

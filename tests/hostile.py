@@ -21,6 +21,7 @@ Spoil = Callable[[Path], None]
 FIRST = "s000001"
 FILES = layout.files_of(3, [FIRST])
 VECTORS = f"{FIRST}/{layout.VECTORS}"
+WORDS = f"{FIRST}/lexical-terms.npy"
 PAGE = 512
 LEAF = bytes([13, 0, 0, 0, 1, (PAGE - 7) >> 8, (PAGE - 7) & 255, 0]).ljust(10, b"\0")[:8] + struct.pack(">H", PAGE - 7)
 ROW = bytes([5, 1, 3, 15, 15, 97, 98])
@@ -260,7 +261,7 @@ HOSTILE: dict[str, tuple[str, Spoil]] = {
     ),
     "words of fewer than none": (
         "lexical-rows.npy",
-        in_file("s000001/lexical-rows.npy", array("{'descr': '<u4', 'fortran_order': False, 'shape': (-1,), }")),
+        in_file(f"{FIRST}/lexical-rows.npy", array("{'descr': '<u4', 'fortran_order': False, 'shape': (-1,), }")),
     ),
     # The database
     "database empty": (DATABASE, in_file(DATABASE, b"")),

@@ -298,7 +298,7 @@ def test_whole_numbers_of_any_size_are_told_or_answer(name: str, value: int, cop
 def test_sentences_that_cannot_be_are_told_when_they_are_read(value: int, copy: Path) -> None:
     path = file_of(copy, STARTS)
     np.save(path, np.array([0, value, 4, 4], np.int64))
-    with pytest.raises(IndexDamagedError, match=rf"{STARTS}: damaged\. Run `tongues verify`, then `tongues repair`"):
+    with pytest.raises(IndexDamagedError, match=rf"{STARTS}: damaged\. Run `tongues repair`, or build the index again"):
         use(copy)
 
 
