@@ -73,8 +73,8 @@ def test_sentences_may_be_left_out(setting: str, n_sentences: int, folder: Path,
     [
         (
             GOOD + "langs = 3\n",
-            "unknown setting 'langs' (known: chunking, encoding, fields, model, out, parallel, sentences, sources, "
-            "strict).",
+            "unknown setting 'langs' (known: chunking, encoding, fields, kind, model, out, parallel, sentences, "
+            "sources, store, strict, vectors).",
         ),
         (GOOD + "[chunking]\nmax_token = 3\n", "[chunking]: unknown setting 'max_token' (known: max_tokens, overlap"),
         (GOOD + '[chunking]\nmax_tokens = "many"\n', "[chunking]: max_tokens must be a whole number, not 'many'."),
