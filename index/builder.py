@@ -199,9 +199,9 @@ def _build(
             manifest = finish(writer, settings, names, root, encoder, progress)
         embedded.clear()
         if manifest.store:
-            from index.milvus_index import collect
+            from index.milvus_index import follow
 
-            collect(manifest)
+            follow(out, manifest)
     counts = manifest.counts
     return BuildReport(
         out=out,
