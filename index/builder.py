@@ -87,11 +87,51 @@ def build(
         ModelError: When the model cannot be found or loaded.
         StoreError: When ``out`` cannot be written.
     """
-    settings = settings or BuildSettings()
     names = source_names(sources)
     if not names:
         raise InputError("no source was named; name files, folders or patterns to index.")
-    files = list(find_files(names, outside=Path(out), root=Path(root) if root else None))
+    return build_of(
+        names,
+        names,
+        Path(out),
+        settings=settings or BuildSettings(),
+        encoder=encoder,
+        strict=strict,
+        root=os.fspath(root),
+        progress=progress,
+        ahead=ahead,
+    )
+
+
+def build_of(
+    there: Sequence[str],
+    names: Sequence[str],
+    out: Path,
+    *,
+    settings: BuildSettings,
+    encoder: Encoder | None,
+    strict: bool,
+    root: str,
+    progress: Progress,
+    ahead: Ahead | None = None,
+) -> BuildReport:
+    """Build as ``build`` does, with its arguments; the index may remember sources that are not there now.
+
+    Args:
+        there: The sources to read.
+        names: All that the index is made of from now on.
+        out: The index directory.
+        settings: Model, chunking, field names and encoding.
+        encoder: An encoder to use instead of the settings' model.
+        strict: Keep the index as it was when anything could not be read.
+        root: The folder that relative sources are relative to; "" for the current one.
+        progress: Told how far the build is.
+        ahead: Embeds the texts before the build, elsewhere.
+
+    Raises:
+        TonguesError: As ``build`` does.
+    """
+    files = list(find_files(there, outside=out, root=Path(root) if root else None))
     total = sum(file.size for file in files if not isinstance(file, Rejected))
 
     def steps(writer: GenerationWriter) -> Iterator[Step]:
@@ -102,20 +142,20 @@ def build(
     def embed_ahead(encoder: Encoder, embedded: Embedded, takes_over: bool) -> int:
         # Whoever reads them may do so from another folder.
         found = [dataclasses.replace(f, place=str(f.path.absolute())) for f in files if not isinstance(f, Rejected)]
-        corpus = Corpus(found, Path(out).absolute(), settings, takes_over)
+        corpus = Corpus(found, out.absolute(), settings, takes_over)
         return ahead(corpus, encoder, embedded, progress) if ahead else 0
 
     return _build(
         steps,
         total,
         names,
-        Path(out),
+        out,
         settings,
         encoder,
         progress,
         ahead=embed_ahead if ahead else None,
         strict=strict,
-        root=os.fspath(root),
+        root=root,
     )
 
 
@@ -209,9 +249,9 @@ def _build(
             manifest = finish(writer, settings, names, root, encoder, progress)
         clear(out / EMBEDDED, encoder.fingerprint)
         if manifest.store:
-            from index.milvus_index import collect
+            from index.milvus_index import follow
 
-            collect(manifest)
+            follow(out, manifest)
     counts = manifest.counts
     return BuildReport(
         out=out,

@@ -18,7 +18,7 @@ from index.balance import STRENGTH, BalancedVectors
 from index.config import BuildSettings, IndexKind
 from index.documents import DocumentWriter
 from index.errors import StoreError
-from index.layout import DATABASE, LANGS, VECTORS
+from index.layout import DATABASE, GENERATIONS, LANGS, VECTORS
 from index.manifest import FORMAT_VERSION, Manifest, Segment, read_manifest
 from index.milvus_collections import MilvusCollections
 from index.milvus_place import MilvusPlace
@@ -74,7 +74,9 @@ def publish(
     settings: BuildSettings,
     progress: Progress,
 ) -> tuple[Segment, str]:
-    """Move the passages and vectors of a generation to Milvus, from the files of its one segment.
+    """Copy the passages and vectors of a generation to Milvus, from the files of its one segment.
+
+    Nothing names the collection yet but the generation's manifest, once that is written.
 
     Args:
         folder: Of the generation; its database is closed.
@@ -96,7 +98,7 @@ def publish(
     kind = IndexKind(settings.kind)
     with (
         contextlib.closing(StoredDocuments(folder / DATABASE, FORMAT_VERSION)) as documents,
-        MilvusWriter.begin(MilvusPlace.parse(settings.store), dim, kind, keep=_named(folder)) as writer,
+        MilvusWriter.begin(MilvusPlace.parse(settings.store), dim, kind, keep=_named(folder.parent)) as writer,
     ):
         import numpy as np
 
@@ -108,7 +110,6 @@ def publish(
                 writer.append(rows.tolist(), passages, vectors[rows], sentences.of(rows) if sentences else None)
                 progress.advance(len(rows))
             made = writer.finish(segment.rows)
-            writer.switch()
         except BaseException:
             writer.abandon()
             raise
@@ -117,10 +118,10 @@ def publish(
         return dataclasses.replace(segment, kind=str(made)), writer.collection
 
 
-def _named(folder: Path) -> list[str]:
-    """Return the collections that generations beside a folder name."""
+def _named(generations: Path) -> list[str]:
+    """Return the collections that the generations in a folder name."""
     named = []
-    for one in folder.parent.iterdir():
+    for one in generations.iterdir():
         with contextlib.suppress(StoreError):
             named.append(read_manifest(one).collection)
     return [name for name in named if name]
@@ -134,12 +135,24 @@ def strip(folder: Path, segment: Segment) -> None:
         documents.remove_passages()
 
 
-def collect(manifest: Manifest) -> None:
-    """Drop old collections but the one before, once the directory names the new one."""
+def follow(directory: Path, manifest: Manifest) -> None:
+    """Have the alias name the collection that the directory names by now, and drop those that no generation names.
+
+    Readers go by the manifest. Killed before, the directory is right, and the next build has the alias follow.
+
+    Args:
+        directory: Of the index, locked.
+        manifest: Of its current generation.
+
+    Raises:
+        StoreError: When Milvus cannot be reached or written.
+    """
     place = MilvusPlace.parse(manifest.store)
     with contextlib.closing(MilvusCollections(place)) as connection:
         writer = MilvusWriter(connection, manifest.collection, manifest.encoder.dim, IndexKind.AUTO)
-        writer.collect()
+        writer.switch()
+        # A generation that somebody reads is still there.
+        writer.collect(keep=_named(directory / GENERATIONS))
 
 
 class PassagesInMilvus:
@@ -176,7 +189,10 @@ class PassagesInMilvus:
 
     def vectors(self, rows: Rows) -> Vectors:
         """Return the vectors of rows as the model gave them, shape (n, dim), unit rows."""
-        return unbalanced(self._reader.vectors(rows), self._taken[self._codes[rows]])
+        import numpy as np
+
+        codes = np.minimum(self._codes[rows], len(self._taken) - 1)  # a damaged file may hold any number
+        return unbalanced(self._reader.vectors(rows), self._taken[codes])
 
     def sentences(self, rows: Rows) -> FoundSentences | None:
         """Return the sentences of rows; None when the index has none."""

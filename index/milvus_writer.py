@@ -26,11 +26,12 @@ _LARGEST = 48 << 20
 
 
 class MilvusWriter:
-    """Writes one generation, as a new collection that nobody reads before ``switch``.
+    """Writes one generation, as a new collection that nobody reads before the index directory names it.
 
-    The order of a build: ``begin``, ``append`` as often as needed, ``finish``, ``switch``; then the index directory
-    names the new collection, then ``collect``. Killed at any moment, the collection that the directory names is there,
-    and the next ``begin`` drops what was half written. One name must serve one index directory.
+    The order of a build: ``begin``, ``append`` as often as needed, ``finish``; then the index directory names the new
+    collection, then ``switch`` and ``collect``. Killed at any moment, the collection that the directory names is there,
+    and the next ``begin`` drops what was half written: what is newer than the alias tells, and no generation names.
+    One name must serve one index directory.
     """
 
     def __init__(self, connection: MilvusCollections, collection: str, dim: int, kind: IndexKind) -> None:
@@ -57,7 +58,8 @@ class MilvusWriter:
             place: Where.
             dim: Numbers of a vector.
             kind: The kind of vector index to make.
-            keep: Collections that are dropped in no case: the one that the index directory names now.
+            keep: Collections that are dropped in no case: those that the generations of the index directory name. The
+                alias may not have followed.
             patience: Seconds that a request may go on failing.
 
         Raises:

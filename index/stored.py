@@ -161,6 +161,13 @@ class StoredDocuments:
         with self._reading():
             return [KnownFile(*row) for row in self._database.rows(query, (str, str, str, str))]
 
+    def source_without_file(self) -> str | None:
+        """Return a source of documents that was no file: they were made in memory; None when there is none."""
+        query = "SELECT source FROM documents WHERE source NOT IN (SELECT source FROM files) LIMIT 1"
+        with self._reading():
+            found = self._database.row(query, (str,))
+        return found[0] if found else None
+
     def known(self, source: str) -> dict[str, str]:
         """Return the documents of a source: id to content hash (``index.documents.content_hash``)."""
         query = "SELECT doc_id, content FROM documents WHERE source = ?"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from index.builder import build, check_not_empty, check_strict, finish, settings_of
+from index.builder import build_of, check_not_empty, check_strict, finish, settings_of
 from index.changes import ChangedDocuments, DocumentCounts, FileChanges
 from index.documents import DocumentWriter, as_text
 from index.embedded import Embedded, clear
@@ -21,6 +21,7 @@ from index.manifest import Manifest, check_encoder
 from index.pipeline import Pipeline, Step
 from index.progress import SILENT, Progress
 from index.readers.registry import read_file
+from index.readers.walk import glob_files, has_magic
 from index.records import Document, Rejected
 from index.remembered import Sources, sources_of
 from index.store import Store, current_generation
@@ -91,9 +92,12 @@ def update(
         store = stack.enter_context(Store.open(out))
         _check_format(store)
         sources = sources_of(store, paths)
+        is_current = _is_current(store, sources)
+        if store.manifest.store and not is_current:
+            _check_files_alone(store)
         if dry_run:
             return _report(store, sources.changes, _count(store, sources.changes), began)
-        if _is_current(store, sources):
+        if is_current:
             return _report(store, sources.changes, DocumentCounts(), began)
         if store.manifest.store:
             stack.close()
@@ -148,6 +152,21 @@ def _check_format(store: Store) -> None:
         raise IndexFormatError(
             f"{store.directory}: written in format {store.manifest.format_version}, which cannot be updated. Build it "
             "once more; its vectors are taken over."
+        )
+
+
+def _check_files_alone(store: Store) -> None:
+    """Check that nothing would be lost by building an index again of its files.
+
+    Raises:
+        IndexFormatError: When some of its documents were made in memory.
+    """
+    source = store.documents.source_without_file()
+    if source is not None:
+        raise IndexFormatError(
+            f"{store.directory}: keeps its passages in {store.manifest.store}, where an update builds all again of "
+            f"files, and it holds documents that are in none (of {source!r}). Build it again of all its documents, in "
+            "the program that made them; vectors are taken over."
         )
 
 
@@ -220,7 +239,8 @@ def _build_anew(
     settings = settings_of(store.manifest)
     used = opened(encoder, store.manifest.encoder, progress)
     check_encoder(store.manifest, used.fingerprint, str(store.directory))
-    report = build(
+    report = build_of(
+        _there(sources.names, Path(sources.root)),
         sources.names,
         store.directory,
         settings=settings,
@@ -231,6 +251,11 @@ def _build_anew(
     )
     with Store.open(store.directory) as after:
         return _report(after, sources.changes, counts, began, after.manifest, report.embedded, report.rejected)
+
+
+def _there(names: Sequence[str], root: Path) -> list[str]:
+    """Return the sources that are there, or of which files are: ``sources_of`` allows others to be gone."""
+    return [name for name in names if (root / name).exists() or (has_magic(name) and glob_files(str(root / name)))]
 
 
 def _is_current(store: Store, sources: Sources) -> bool:

@@ -55,8 +55,11 @@ def update(
         raise click.UsageError("--dry-run and --watch are two different things; give one of them.")
     progress = progress_for(quiet)
     encoder = opener(model, backend, threads, progress)
+    told: list[UpdateReport] = []  # the last, when it went well
 
     def run() -> None:
+        before = [report.rejected for report in told]
+        told.clear()
         try:
             report = update_index(directory, paths, encoder=encoder, dry_run=dry_run, strict=strict, progress=progress)
         except StrictError as error:
@@ -66,6 +69,9 @@ def update(
             raise KeyboardInterrupt(
                 f"The index in {directory} is as it was. Run the same again: what was embedded is kept."
             ) from None
+        told.append(report)
+        if before == [report.rejected] and _is_nothing(report):
+            return  # of what is watched, something changed that is not indexed
         show_rejected(report.rejected)
         if dry_run:
             for line in _plan(report):
@@ -105,10 +111,15 @@ def _plan(report: UpdateReport) -> list[str]:
     return [printable(f"{what:<9}{source}") for source, what in sorted(lines)]
 
 
+def _is_nothing(report: UpdateReport) -> bool:
+    """Tell whether an update found the index as its sources are."""
+    return report.files.is_nothing and not (report.new or report.changed or report.gone)
+
+
 def _told(report: UpdateReport, *, dry_run: bool) -> str:
     """Return what an update did, in one line."""
     files, counts = report.files, report.manifest.counts
-    if files.is_nothing and not (report.new or report.changed or report.gone):
+    if _is_nothing(report):
         return f"{report.out}: up to date ({files.n_same:,} files looked at)."
     changes = f"{report.new:,} new, {report.changed:,} changed, {report.gone:,} gone documents"
     if dry_run:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from index.generations import locked
 from index.layout import DATABASE, FAISS, VECTORS
 from index.store import Store, current_generation
 from index.verifier import verify
@@ -155,7 +156,7 @@ def test_a_watched_folder_is_indexed_as_it_changes(index: Path, folder: Path, ti
         until(searcher.refresh, "the new file is indexed")
         assert "A dog guards the yard." in [hit.text for hit in searcher.search("dog")]
         folder.rename(tmp_path / "away")
-        until(lambda: b"Waiting for the next change" in said.read_bytes(), "an error is told and not the end")
+        until(lambda: b"Trying again every 5 s" in said.read_bytes(), "an error is told and not the end")
         (tmp_path / "away" / "cats.txt").unlink()
         (tmp_path / "away").rename(folder)
         process.send_signal(signal.SIGINT)
@@ -164,3 +165,28 @@ def test_a_watched_folder_is_indexed_as_it_changes(index: Path, folder: Path, ti
     assert tongues("update", "-q", "--index", str(index)).exit_code == 0
     assert texts(index) == ["A dog guards the yard.", TEXTS["bread.txt"]]
     assert verify(index) == []
+
+
+def test_a_watched_file_is_indexed_when_nobody_else_writes_any_more(
+    folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    index, said = tmp_path / "index", tmp_path / "said.txt"
+    made = tongues("build", "-q", str(folder / "cats.txt"), "--out", str(index), "--model", str(tiny_model))
+    assert made.exit_code == 0
+    with Searcher.open(index) as searcher, watching(index, said):
+        until(lambda: b"watching " in said.read_bytes(), "it begins to watch")
+        (folder / "bread.txt").write_text("Nobody asked for this one.", "utf-8")
+        with locked(index):
+            (folder / "cats.txt").write_text("One cat sleeps.", "utf-8")
+            until(lambda: b"Trying again every 5 s" in said.read_bytes(), "another program writes")
+        until(searcher.refresh, "it is tried again")
+        assert [hit.text for hit in searcher.search("cat")] == ["One cat sleeps."]
+        until(lambda: b"embedded, in" in said.read_bytes(), "it is told")
+    shown = said.read_text("utf-8").splitlines()
+    first, watched, error, told = [one for one in shown if one.startswith((str(index), "watching", "Error"))]
+    assert first == f"{index}: up to date (1 files looked at)."
+    assert watched == f"watching {folder}/cats.txt; Ctrl-C ends."
+    assert error == f"Error: {index}: another program is writing here. Wait for it to end, or name another. " + (
+        "Trying again every 5 s."
+    )
+    assert told.startswith(f"{index}: 0 new, 1 changed, 0 gone documents; 1 passages embedded")
