@@ -168,7 +168,8 @@ def scale_table() -> str:
 def updates_table() -> str:
     """Return what it costs to keep a large index up to date."""
     found = results("scale")["updates"]
-    rows = [["first build", f"{found['ingest']['seconds']:,.0f} s", "", f"{found['ingest']['peak_mb']:,} MB"]]
+    first = found.get("ingest")
+    rows = [["first build", f"{first['seconds']:,.0f} s", "", f"{first['peak_mb']:,} MB"]] if first else []
     for name in ("nothing changed", "one file changed", "one file new", "one file gone", "built again, all known"):
         one = found[name]
         most = f"{one['max']:.1f} s of {len(one['values'])}" if len(one["values"]) > 1 else ""
