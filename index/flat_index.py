@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from index.errors import REPAIR, IndexDamagedError
+from index.frames import checking
 from index.vector_index import best, count_allowed, no_rows, read_index, rounding, selector, write_index
 from index.vectors import check_vectors
 
@@ -37,20 +37,25 @@ class FlatIndex:
         return cls(index)
 
     @classmethod
-    def open(cls, path: Path) -> FlatIndex:
+    def open(cls, path: Path, n_rows: int, dim: int) -> FlatIndex:
         """Open an index file, mapped into memory.
 
+        Args:
+            path: The file.
+            n_rows: How many vectors it holds.
+            dim: How many numbers each has.
+
         Raises:
-            IndexDamagedError: When FAISS cannot read it, or it is of another kind.
+            IndexDamagedError: When FAISS cannot read it, it is of another kind, or of other vectors.
         """
         import faiss
 
+        with checking(path, "flat", n_rows, dim) as frame:
+            frame.head(b"IxFI", n_rows, dim)
+            frame.vector("<f4", n_rows * dim)
         # IO_FLAG_MMAP, all that versions before 1.11 have, reads a flat index into memory of its own.
         mapped = getattr(faiss, "IO_FLAG_MMAP_IFC", faiss.IO_FLAG_MMAP)
-        index = read_index(path, mapped | faiss.IO_FLAG_READ_ONLY)
-        if not isinstance(index, faiss.IndexFlat) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
-            raise IndexDamagedError(f"{path}: not a flat index of inner products. {REPAIR}")
-        return cls(index)
+        return cls(read_index(path, mapped | faiss.IO_FLAG_READ_ONLY))
 
     def save(self, path: Path) -> None:
         """Write the index to a file.

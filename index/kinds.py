@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from index.config import IndexKind
-from index.errors import REPAIR, IndexDamagedError, IndexFormatError
+from index.errors import IndexFormatError
 from index.flat_index import FlatIndex
 from index.hnsw_index import HnswIndex
 from index.ivf_index import IvfPqIndex, IvfSqIndex
@@ -113,10 +113,4 @@ def open_vector_index(kind: str, path: Path, vectors: VectorRows) -> VectorIndex
         )
     if kind != VectorIndexKind.FLAT:
         return _SCORED[VectorIndexKind(kind)].open(path, vectors)
-    index = FlatIndex.open(path)
-    n_rows, dim = vectors.shape
-    if (index.n_rows, index.dim) != (n_rows, dim):
-        raise IndexDamagedError(
-            f"{path}: holds {index.n_rows} vectors of {index.dim} numbers, not {n_rows} of {dim}. {REPAIR}"
-        )
-    return index
+    return FlatIndex.open(path, *vectors.shape)

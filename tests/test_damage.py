@@ -187,7 +187,7 @@ def test_a_flipped_bit_of_a_quantized_index(name: str, quantized: Path, tmp_path
 def test_a_manifest_that_names_another_kind(sound: Path, quantized: Path, tmp_path: Path) -> None:
     for made, kind, said in (
         (sound, "pq", "not an index of kind pq"),
-        (quantized, "flat", "not a flat"),
+        (quantized, "flat", "not an index of kind flat"),
         (sound, "x", "'x'"),
     ):
         copy = Path(shutil.copytree(made, tmp_path / kind))
@@ -326,7 +326,7 @@ def test_a_vector_index_of_another_length(copy: Path, tmp_path: Path) -> None:
     shutil.copy(file_of(tmp_path / "other", FAISS), file_of(copy, FAISS))
     rewrite(copy, FAISS)
     (problem,) = verify(copy)
-    assert f"{FAISS}: holds 1 vectors of 512 numbers, not 3 of 512" in problem
+    assert f"{FAISS}: not an index of kind flat of 3 vectors of 512 numbers" in problem
     with pytest.raises(IndexDamagedError, match=FAISS):
         use(copy)
 
