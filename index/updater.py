@@ -14,7 +14,7 @@ from index.changes import ChangedDocuments, DocumentCounts, FileChanges
 from index.documents import DocumentWriter, as_text
 from index.embedded import Embedded, clear
 from index.encoder import Encoder, OpenEncoder, opened
-from index.errors import IndexFormatError
+from index.errors import IndexFormatError, InputError
 from index.generations import locked, write_generation
 from index.layout import EMBEDDED
 from index.manifest import Manifest, check_encoder
@@ -94,7 +94,7 @@ def update(
         sources = sources_of(store, paths)
         is_current = _is_current(store, sources)
         if store.manifest.store and not is_current:
-            _check_files_alone(store)
+            _check_files_alone(store, sources)
         if dry_run:
             return _report(store, sources.changes, _count(store, sources.changes), began)
         if is_current:
@@ -155,12 +155,23 @@ def _check_format(store: Store) -> None:
         )
 
 
-def _check_files_alone(store: Store) -> None:
+def _check_files_alone(store: Store, sources: Sources) -> None:
     """Check that nothing would be lost by building an index again of its files.
 
     Raises:
+        InputError: When some of them are out of reach.
         IndexFormatError: When some of its documents were made in memory.
     """
+    unread = [one for one in (*sources.changes.rejected, *sources.elsewhere) if one.out_of_reach]
+    places = [os.path.normpath(Path(sources.root, one.where)) for one in unread]
+    for file in store.documents.files() if places else ():
+        path = os.path.normpath(Path(sources.root, file.source))
+        for one, place in zip(unread, places, strict=True):
+            if path == place or path.startswith(place + os.sep):
+                raise InputError(
+                    f"{one.where}: {one.reason} An update of an index in Milvus reads all files again, so nothing was "
+                    "changed. Bring it back in reach, or take its documents out by naming it once it is gone."
+                )
     source = store.documents.source_without_file()
     if source is not None:
         raise IndexFormatError(
@@ -250,12 +261,14 @@ def _build_anew(
         progress=progress,
     )
     with Store.open(store.directory) as after:
-        return _report(after, sources.changes, counts, began, after.manifest, report.embedded, report.rejected)
+        # The build looked at all files itself.
+        rejected = [one for one in report.rejected if one not in sources.changes.rejected]
+        return _report(after, sources.changes, counts, began, after.manifest, report.embedded, rejected)
 
 
 def _there(names: Sequence[str], root: Path) -> list[str]:
     """Return the sources that are there, or of which files are: ``sources_of`` allows others to be gone."""
-    return [name for name in names if (root / name).exists() or (has_magic(name) and glob_files(str(root / name)))]
+    return [name for name in names if (root / name).exists() or (has_magic(name) and glob_files(name, root))]
 
 
 def _is_current(store: Store, sources: Sources) -> bool:

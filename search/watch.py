@@ -118,13 +118,13 @@ def watched_by(directory: str, paths: Sequence[str]) -> frozenset[Watched]:
     """
     manifest = read_manifest(current_generation(Path(directory)))
     here = Path.cwd()
-    root = Path(manifest.root) if Path(manifest.root).is_dir() else here
-    named = [here / path for path in paths] or [root / source for source in manifest.sources]
-    return frozenset(one for path in named if (one := _watched(Path(os.path.normpath(path)))))
+    root = Path(manifest.root) if manifest.root else here
+    named = [(here, path) for path in paths] or [(root, source) for source in manifest.sources]
+    return frozenset(one for base, path in named if (one := _watched(base, path)))
 
 
-def _watched(path: Path) -> Watched | None:
-    parts = path.parts
+def _watched(root: Path, named: str) -> Watched | None:
+    path, parts = Path(os.path.normpath(root / named)), Path(named).parts
     n_literal = next((i for i, part in enumerate(parts) if has_magic(part)), len(parts))
     name, is_deep, with_hidden = "", True, False
     if path.is_dir():
@@ -133,7 +133,7 @@ def _watched(path: Path) -> Watched | None:
         # A file that is replaced as a whole is another one to those who watch it, so its folder is watched.
         folder, name, is_deep = path.parent, path.name, False
     else:
-        folder, rest = Path(*parts[:n_literal]), parts[n_literal:]
+        folder, rest = Path(os.path.normpath(Path(root, *parts[:n_literal]))), parts[n_literal:]
         is_deep = len(rest) > 1 or rest[0] == "**"
         with_hidden = any(part.startswith(".") for part in rest)
     try:

@@ -15,7 +15,7 @@ import pytest
 
 from index.builder import build, build_documents
 from index.config import BuildSettings
-from index.errors import IndexFormatError
+from index.errors import IndexFormatError, InputError
 from index.layout import LANGS
 from index.milvus_collections import MilvusCollections, current_of
 from index.milvus_place import MilvusPlace
@@ -95,15 +95,14 @@ def test_a_file_that_is_gone_may_come_back(out: Path, files: Path) -> None:
     with Store.open(out) as store:
         sources = store.manifest.sources
     (files / "b.txt").unlink()
-    (files / "c1.txt").unlink()
     report = updated(out)
-    assert (report.gone, report.new, report.embedded, report.manifest.sources) == (2, 0, 0, sources)
-    assert texts(out) == [TEXTS["a.txt"], TEXTS["d.txt"]]
+    assert (report.gone, report.new, report.embedded, report.manifest.sources) == (1, 0, 0, sources)
+    assert texts(out) == [TEXTS["a.txt"], TEXTS["c1.txt"], TEXTS["d.txt"]]
     (files / "b.txt").write_text("Bread is back.", "utf-8")
     (files / "c2.txt").write_text("Coal too.", "utf-8")
     report = updated(out)
     assert (report.new, report.gone, report.manifest.sources) == (2, 0, sources)
-    assert texts(out) == [TEXTS["a.txt"], "Bread is back.", "Coal too.", TEXTS["d.txt"]]
+    assert texts(out) == [TEXTS["a.txt"], "Bread is back.", TEXTS["c1.txt"], "Coal too.", TEXTS["d.txt"]]
 
 
 def test_documents_made_in_memory_are_not_dropped(files: Path, tmp_path: Path, settings: BuildSettings) -> None:
@@ -114,6 +113,24 @@ def test_documents_made_in_memory_are_not_dropped(files: Path, tmp_path: Path, s
         with pytest.raises(IndexFormatError, match=r"holds documents that are in none \(of 'memory'\)"):
             update(out, files / "a.txt", encoder=ToyEncoder(), dry_run=dry_run)
     assert texts(out) == ["As this one.", "Made in memory."]
+
+
+def test_what_is_out_of_reach_is_not_dropped(files: Path, tmp_path: Path, settings: BuildSettings) -> None:
+    out = tmp_path / "index"
+    build(files, out, settings=settings, encoder=ToyEncoder())
+    (files / "new.txt").symlink_to("new.txt")  # in a circle; nothing of it is known
+    (files / "d.txt").write_text("Dew is gone.", "utf-8")
+    assert [one.out_of_reach for one in updated(out).rejected if one.where.endswith("new.txt")] == [True]
+    (files / "new.txt").unlink()
+    (files / "b.txt").unlink()
+    (files / "b.txt").symlink_to("b.txt")
+    (files / "d.txt").write_text("Dew is back.", "utf-8")
+    with pytest.raises(InputError, match=r"b\.txt: .*nothing was changed"):
+        updated(out)
+    assert texts(out) == [TEXTS["a.txt"], TEXTS["b.txt"], TEXTS["c1.txt"], "Dew is gone."]
+    (files / "b.txt").unlink()
+    assert updated(out).gone == 1
+    assert texts(out) == [TEXTS["a.txt"], TEXTS["c1.txt"], "Dew is back."]
 
 
 def test_documents_that_are_of_no_file_are_known(files: Path, tmp_path: Path) -> None:

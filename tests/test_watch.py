@@ -160,6 +160,17 @@ def test_only_what_is_named_is_watched(folder: Path, monkeypatch: pytest.MonkeyP
     assert watched_by(index, ["nowhere/new.txt"]) == frozenset()
 
 
+def test_a_folder_named_like_a_pattern_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = folder.rename(folder.with_name("[docs]*"))
+    monkeypatch.chdir(odd)
+    (odd / "more" / "c.txt").write_text("Another one.", "utf-8")
+    for source, at, held in (("a.txt", odd, "a.txt"), ("*.txt", odd, "b.txt"), ("more", odd / "more", "d.txt")):
+        build([source], "../index", encoder=ToyEncoder())
+        (one,) = watched_by("../index", [])
+        assert Path(one.folder) == at
+        assert one.holds(str(at / held))
+
+
 def test_what_an_update_writes_is_no_change(folder: Path) -> None:
     index = built(folder.parent)
     seen: list[int] = []
