@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 _BLOCK = 16_384
 """Rows copied at a time."""
 _RATIO = 4
-"""A segment is merged with those after it unless it has more than four times their rows together.
+"""Segments are merged from the last one on, as long as the next has at most four times the rows of those merged so far.
 
-So there are few segments (six for a million passages), and a passage is rewritten seldom.
+So each segment has more than four times the rows of the next: there are few (some ten for a million passages), and a
+passage is rewritten seldom.
 """
 _DEAD_SHARE = 0.2
 """The part of all rows from which those that stand in no document are got rid of by merging everything."""
