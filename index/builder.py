@@ -235,6 +235,10 @@ def _build(
         if ahead:
             n_ahead = ahead(encoder, embedded, known is not None)
             embedded = Embedded(out / EMBEDDED, encoder.fingerprint)
+        if known and names and known.manifest.format_version > 2 and (source := known.documents.source_without_file()):
+            progress.note(
+                f"{out}: held documents made in memory ({source!r} and maybe others), which it will not any more"
+            )
         if known:
             stack.enter_context(contextlib.closing(embedded.add_index(known, settings.vectors)))
         with write_generation(out, encoder.fingerprint, settings) as writer:

@@ -69,11 +69,17 @@ class LexicalWriter:
         self._sorter.add(np.array(self._keys, np.uint64), np.repeat(rows, lengths))
         self._keys, self._first_row = array("Q"), n_rows
 
-    def finish(self, lang_codes: LangCodes) -> None:
+    @property
+    def n_terms(self) -> int:
+        """The terms of all rows so far, each as often as it occurs."""
+        return sum(self._lengths)
+
+    def finish(self, lang_codes: LangCodes, beside: tuple[int, int] = (0, 0)) -> None:
         """Write the files.
 
         Args:
             lang_codes: Shape (n_rows,).
+            beside: The terms and the rows of the index's other segments: what is long or short is told by all of them.
         """
         import numpy as np
 
@@ -82,7 +88,7 @@ class LexicalWriter:
         try:
             self._flush()
             lengths = np.array(self._lengths, np.float64)
-            average = max(lengths.sum() / max(len(lengths), 1), 1e-9)
+            average = max((lengths.sum() + beside[0]) / max(len(lengths) + beside[1], 1), 1e-9)
             norms = (_K1 * (1 - _B + _B * lengths / average)).astype(np.float32)
             write_postings(self._folder, _weighted(self._sorter, norms), lang_codes)
         finally:

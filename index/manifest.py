@@ -72,6 +72,7 @@ class Segment:
         numbers: Number format of its vectors.
         recall: What the vector index finds of what exact search finds (``index.recall.Recall`` as plain data); empty
             where it is exact.
+        terms: The terms of its rows, each as often as it occurs.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Segment:
     kind: str
     numbers: str = "float32"
     recall: Mapping[str, Any] = field(default_factory=dict)
+    terms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,7 @@ def _problems(manifest: Manifest) -> Iterator[str]:
         return
     numbers: list[object] = [counts.documents, counts.passages, counts.duplicates, counts.rejected, counts.sentences]
     numbers += [*_mapped(counts.left_out), *_mapped(counts.languages), encoder.max_tokens]
-    numbers += [n for segment in segments for n in (segment.rows, segment.sentences)] + [manifest.dead]
+    numbers += [n for segment in segments for n in (segment.rows, segment.sentences, segment.terms)] + [manifest.dead]
     numbers += [record.size for record in manifest.files.values()]
     if not all(type(number) is int and 0 <= number < 2**63 for number in numbers):
         yield "something else stands where a count belongs"

@@ -109,8 +109,10 @@ def merge(
             sentence_file.append_found(np.diff(starts).tolist(), spans, stored)
         n_sentences = sentence_file.n_sentences
     save_array(new / LANGS, codes)
+    # Of those that are dead nothing is known but that they were like the others.
+    n_terms = sum(one.terms for one in segments) * len(kept) // max(1, sum(sizes))
     write_postings(new, _postings(LexicalIndex.open(folders, sizes, []), kept), codes)
-    return Merged(Segment(name, len(kept), n_sentences, "", VectorNumbers(numbers)), kept)
+    return Merged(Segment(name, len(kept), n_sentences, "", VectorNumbers(numbers), terms=n_terms), kept)
 
 
 def _postings(index: LexicalIndex, kept: NDArray[np.int64]) -> Iterator[Postings]:

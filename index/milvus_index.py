@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from index.balance import STRENGTH, BalancedVectors
 from index.config import BuildSettings, IndexKind
 from index.documents import DocumentWriter
-from index.errors import StoreError
+from index.errors import IndexDamagedError, StoreError
 from index.layout import DATABASE, GENERATIONS, LANGS, VECTORS
 from index.manifest import FORMAT_VERSION, Manifest, Segment, read_manifest
 from index.milvus_collections import MilvusCollections
@@ -26,6 +26,7 @@ from index.milvus_store import MilvusContents, MilvusReader
 from index.milvus_writer import MilvusWriter
 from index.passages import Texts
 from index.progress import Progress
+from index.records import passage_id
 from index.sentence_files import SENTENCE_FILES
 from index.sentence_vectors import FoundSentences, SentenceVectors
 from index.stored import StoredDocuments, StoredPassage
@@ -181,6 +182,7 @@ class PassagesInMilvus:
             kind=IndexKind(manifest.kind),
             has_sentences=manifest.counts.sentences > 0,
         )
+        self._place = manifest.store
         self._reader = MilvusReader.open(MilvusPlace.parse(manifest.store), manifest.collection, contents)
 
     def near(self, queries: Vectors, n: int, codes: Sequence[int] | None) -> list[Rows]:
@@ -200,7 +202,13 @@ class PassagesInMilvus:
 
     def passages(self, rows: Sequence[int]) -> list[StoredPassage]:
         """Return the passages of rows, in the order given."""
-        return self._reader.passages(rows)
+        found = self._reader.passages(rows)
+        for row, one in zip(rows, found, strict=True):
+            if one.passage_id != passage_id(one.lang, one.context, one.text):
+                raise IndexDamagedError(
+                    f"{self._place}: row {row} holds another text than was written. Build the index again."
+                )
+        return found
 
     def iter_texts(self) -> Texts:
         """Yield the texts of all passages, in the order of their rows."""

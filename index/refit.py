@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from index.encoder import Encoder, OpenEncoder, opened
 from index.errors import REPAIR, IndexDamagedError, IndexFormatError, InputError
 from index.files import link
 from index.generations import locked, new_generation
-from index.layout import FAISS, OFFSETS
+from index.layout import DATABASE, FAISS, OFFSETS
 from index.manifest import Manifest, check_encoder, record_file
 from index.parallel import parallel_langs, parallel_means, read_parallel, unheard
 from index.progress import SILENT, Progress
@@ -106,4 +107,5 @@ def _link_all(store: Store, folder: Path) -> None:
         if record_file(store.folder / name) != store.manifest.files[name]:
             raise IndexDamagedError(f"{store.folder / name}: damaged. {REPAIR}")
         (folder / name).parent.mkdir(exist_ok=True)
-        link(store.folder / name, folder / name)
+        # The passages can be made of nothing else: two generations do not share their one copy.
+        (shutil.copyfile if name == DATABASE else link)(store.folder / name, folder / name)

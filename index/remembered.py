@@ -147,13 +147,12 @@ def _uncovered(scope: Sequence[str], sources: Sequence[str], files: Collection[s
     """Return the paths that belong to no source.
 
     Raises:
-        InputError: When one does not exist.
+        InputError: When one does not exist and never did.
     """
-    new = [path for path in scope if not _is_in(path, sources) and path not in files]
-    for path in new:
-        if not _exists(Path(path)):
+    for path in scope:
+        if not _exists(Path(path)) and not any(_is_in(file, [path]) for file in files):
             raise InputError(f"{path!r} does not exist, and the index knows of no such file; check the spelling.")
-    return new
+    return [path for path in scope if not _is_in(path, sources) and path not in files]
 
 
 def _is_there(name: str, root: Path, known: Collection[str], *, named: bool) -> bool:

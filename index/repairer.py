@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -178,7 +179,8 @@ class _Mending:
             for name in expected_files(self._manifest):
                 (folder / name).parent.mkdir(exist_ok=True)
                 if name not in self._damaged:
-                    link(self._before.folder / name, folder / name)
+                    # The passages can be made of nothing else: two generations do not share their one copy.
+                    (shutil.copyfile if name == DATABASE else link)(self._before.folder / name, folder / name)
             if DEAD in self._damaged:
                 self._write_dead(folder)
             segments, base = [], 0

@@ -54,16 +54,22 @@ class SegmentWriter:
         self._lexical.append([passage.model_text for passage in passages])
         self.n_rows += len(passages)
 
-    def finish(self, codes: LangCodes) -> None:
+    @property
+    def n_terms(self) -> int:
+        """Terms so far, each as often as it occurs."""
+        return self._lexical.n_terms
+
+    def finish(self, codes: LangCodes, beside: tuple[int, int] = (0, 0)) -> None:
         """Write the languages and the words, and close the files.
 
         Args:
             codes: The language of each row, shape (n_rows,).
+            beside: The terms and the rows of the index's other segments.
         """
         self._vectors.close()
         self._sentences.close()
         save_array(self.folder / LANGS, codes)
-        self._lexical.finish(codes)
+        self._lexical.finish(codes, beside)
 
     def abandon(self) -> None:
         """Let go of the files without finishing; may be called after ``finish``."""

@@ -98,6 +98,7 @@ def update(
         if dry_run:
             return _report(store, sources.changes, _count(store, sources.changes), began)
         if is_current:
+            store.open_passages(to_search=False).close()  # which tells what an index in Milvus lacks
             return _report(store, sources.changes, DocumentCounts(), began)
         if store.manifest.store:
             stack.close()

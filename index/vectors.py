@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import mmap
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 
 _LONGEST_HEADER = 1_024
 """The most bytes of an array file that are its header; what is written has 128."""
+_BEFORE_HEADER = 10
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00(..)\{'descr': '([<|][a-z]\d{1,2})', 'fortran_order': (True|False), "
+    rb"'shape': \(((?:\d{1,19}, ?)*\d{0,19})\), \}",
+    re.DOTALL,
+)
+"""The beginning of an array file in NumPy's format 1.0: length, type, order and shape."""
 _LARGEST = 127
 """What the largest number of a vector becomes in int8."""
 
@@ -232,17 +240,23 @@ def open_array(path: Path, shape: tuple[int, ...] | None, dtype: str) -> NDArray
 def _read_header(path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any], int, int]:
     """Return the shape, the order and the type of an array file, where its numbers start, and the file's size.
 
-    NumPy would read all of a header of any length before it looked at it, and what it parses is a literal of Python.
+    Headers are read as they are written here. NumPy would read all of one of any length, and has Python parse it as a
+    program; where two threads do that at once, Python 3.11 may fail, and a sound index would seem damaged.
     """
     import numpy as np
 
     with open_regular(path) as file:
-        start = io.BytesIO(file.read(_LONGEST_HEADER))
+        start = file.read(_LONGEST_HEADER)
         size = file.seek(0, io.SEEK_END)
-    if np.lib.format.read_magic(start) != (1, 0):
-        raise ValueError("its header is of another version than was written")
-    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(start)
-    return shape, is_fortran, dtype, start.tell(), size
+    found = _HEADER.match(start)
+    if not found:
+        raise ValueError("its header is not as it was written")
+    length, dtype, is_fortran, shape = found.groups()
+    n_header = _BEFORE_HEADER + int.from_bytes(length, "little")
+    if n_header < found.end() or start[found.end() : n_header].strip():
+        raise ValueError("its header has another length than it tells")
+    numbers = tuple(int(number) for number in shape.split(b",") if number.strip())
+    return numbers, is_fortran == b"True", np.dtype(dtype.decode()), n_header, size
 
 
 def check_vectors(rows: Any, dim: int) -> Vectors:

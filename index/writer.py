@@ -234,7 +234,8 @@ class GenerationWriter:
 
         numbers = {lang: i for i, lang in enumerate(self.languages)}
         codes = np.array([numbers[lang] for lang in self._langs], np.uint16)
-        self._segment.finish(codes)
+        beside = [one for one in self._segments if one.terms]
+        self._segment.finish(codes, (sum(one.terms for one in beside), sum(one.rows for one in beside)))
         self._dead = sorted({*self._dead, *self.documents.collect()})
         if self._langs or not self._segments:
             name = self._segment.folder.name

@@ -79,6 +79,9 @@ def read_plan(path: Path) -> Plan:
     settings = from_mapping(BuildSettings, data, str(path))
     if settings.parallel:
         settings = dataclasses.replace(settings, parallel=str(base / settings.parallel))
+    place = settings.store.removeprefix("milvus:")
+    if place and "://" not in place:  # a file of the embedded Milvus
+        settings = dataclasses.replace(settings, store=f"milvus:{base / place}")
     return Plan([_below(base, source) for source in sources], base / out, strict, settings)
 
 

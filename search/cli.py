@@ -100,6 +100,7 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("chunking", ", ".join(f"{name} {value}" for name, value in chunking.items())),
         ("sentences", f"{counts.sentences:,} with a vector of their own"),
         ("vectors", manifest.metric),
+        ("kept in", f"{manifest.store}, {manifest.collection}" if manifest.store else "files"),
         ("segments", "; ".join(map(_segment, manifest.segments)) + f"; {manifest.dead:,} passages dead"),
         ("balance", f"{manifest.balance:.0%} of the languages' offsets: {told_fitted(manifest)}"),
         ("size", f"{sum(record.size for record in manifest.files.values()) / 1e6:,.1f} MB"),

@@ -120,7 +120,8 @@ def _told(report: UpdateReport, *, dry_run: bool) -> str:
     """Return what an update did, in one line."""
     files, counts = report.files, report.manifest.counts
     if _is_nothing(report):
-        return f"{report.out}: up to date ({files.n_same:,} files looked at)."
+        unread = f"; {counts.rejected:,} not read: see `tongues info --rejected`" if counts.rejected else ""
+        return f"{report.out}: up to date ({files.n_same:,} files looked at{unread})."
     changes = f"{report.new:,} new, {report.changed:,} changed, {report.gone:,} gone documents"
     if dry_run:
         return f"{report.out}: {changes} would be updated; nothing was done."

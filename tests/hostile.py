@@ -241,7 +241,10 @@ HOSTILE: dict[str, tuple[str, Spoil]] = {
     "array of a long header": (VECTORS, in_file(VECTORS, array("{", version=2, length=2**31), 5 * 10**8)),
     "array of a deep header": (VECTORS, in_file(VECTORS, array("(" * 900))),
     "array of a header of signs": (VECTORS, in_file(VECTORS, array("-" * 900 + "1"))),
-    "array of objects": ("object", in_file(VECTORS, array(ARRAY.replace("<f4", "|O")) + b"cos\nsystem\n(S'true'\ntR.")),
+    "array of objects": (
+        "header is not as it was written",
+        in_file(VECTORS, array(ARRAY.replace("<f4", "|O")) + b"cos\nsystem\n(S'true'\ntR."),
+    ),
     "array of many rows": (VECTORS, in_file(VECTORS, array(ARRAY.replace("(3", f"({10**12}")))),
     "array of fewer rows than none": (VECTORS, in_file(VECTORS, array(ARRAY.replace("(3", "(-3")))),
     "array of a code": (VECTORS, in_file(VECTORS, array("__import__('os').abort()"))),

@@ -51,6 +51,9 @@ LETTERS = "abcdefg▁ž"
 PIECES = [*LETTERS, *(a + b for a in LETTERS for b in LETTERS), *(a + "b" + c for a in LETTERS for c in LETTERS)]
 
 
+SPECIAL = ["<s>", "</s>", "<pad>", "<unk>", "<mask>"]
+
+
 class Pair:
     """A tokenizer, whole and as a table."""
 
@@ -80,7 +83,10 @@ def offline(offline_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @settings(max_examples=400, deadline=None)
 @given(text=TEXTS, limit=st.sampled_from(LIMITS), special=st.booleans())
 def test_any_text_has_the_ids_of_the_library(offline: Pair, text: str, limit: int | None, special: bool) -> None:
-    offline.assert_same(text, limit, special)
+    if any(token in text for token in SPECIAL):  # Hypothesis tries texts that stand in the code
+        assert offline.table.encode(text, limit, special=special) is None
+    else:
+        offline.assert_same(text, limit, special)
 
 
 @pytest.mark.parametrize("special", [True, False])
@@ -103,7 +109,7 @@ def test_the_sample_corpus(offline: Pair) -> None:
     assert max(len(offline.expected(text)) for text in documents) > 512
 
 
-@pytest.mark.parametrize("token", ["<s>", "</s>", "<pad>", "<unk>", "<mask>"])
+@pytest.mark.parametrize("token", SPECIAL)
 def test_a_text_that_spells_a_special_token_needs_the_whole_tokenizer(offline: Pair, token: str) -> None:
     for text in (token, f"query: what is {token}?", f"a{token}a"):
         assert offline.table.encode(text) is None
