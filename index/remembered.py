@@ -57,7 +57,11 @@ def sources_of(store: Store, paths: Sequence[str | os.PathLike[str]] | str | os.
             f"{store.directory}: was built of documents in memory, so there are no files to look at. Name some, or "
             "update it from the program that built it."
         )
-    there = [name for name in names if _is_there(name, root, known, named=real.of(str(_literal(name))) in scope)]
+    there = [
+        name
+        for name in names
+        if _is_there(name, root, known, store.directory, named=real.of(str(_literal(name))) in scope)
+    ]
     found = _find(there, root, store.directory)
     elsewhere: tuple[Rejected, ...] = ()
     if scope:
@@ -74,7 +78,7 @@ def sources_of(store: Store, paths: Sequence[str | os.PathLike[str]] | str | os.
         known = {file.source: file for at, file in known_at.items() if _is_in(at, scope)}
     changes = compare(found, known, root)
     if not scope:
-        _check_gone(changes, there, found, root)
+        _check_gone(changes, there, found, root, store.directory)
     return Sources(names, str(root), changes, elsewhere)
 
 
@@ -94,7 +98,11 @@ def _root(manifest: Manifest, here: Path) -> Path:
 
 
 def _check_gone(
-    changes: FileChanges, sources: Sequence[str], found: Sequence[SourceFile | Rejected], root: Path
+    changes: FileChanges,
+    sources: Sequence[str],
+    found: Sequence[SourceFile | Rejected],
+    root: Path,
+    directory: Path,
 ) -> None:
     """Check that no folder or pattern has lost all of its files: it may only be out of reach.
 
@@ -108,7 +116,7 @@ def _check_gone(
     for source in sources:
         base = [os.path.normpath(root / _literal(source))]
         if any(_is_in(path, base) for path in gone) and not any(_is_in(path, base) for path in left):
-            raise InputError(_missing(source, root, "has no file left"))
+            raise InputError(_missing(source, root, "has no file left", directory))
 
 
 def _literal(name: str) -> Path:
@@ -116,10 +124,10 @@ def _literal(name: str) -> Path:
     return Path(*itertools.takewhile(lambda part: not has_magic(part), Path(name).parts))
 
 
-def _missing(name: str, root: Path, what: str) -> str:
+def _missing(name: str, root: Path, what: str, directory: Path) -> str:
     return (
         f"{name!r} {what} (looked for in {root}), so nothing was changed. Bring it back; or if it is gone for good, "
-        f"name it, and its documents are taken out: tongues update --index DIR {root / _literal(name)}"
+        f"name it, and its documents are taken out: `tongues update --index {directory} {root / _literal(name)}`."
     )
 
 
@@ -155,7 +163,7 @@ def _uncovered(scope: Sequence[str], sources: Sequence[str], files: Collection[s
     return [path for path in scope if not _is_in(path, sources) and path not in files]
 
 
-def _is_there(name: str, root: Path, known: Collection[str], *, named: bool) -> bool:
+def _is_there(name: str, root: Path, known: Collection[str], directory: Path, *, named: bool) -> bool:
     """Tell whether a source is there; one that is gone, though it was a file or is named, is not.
 
     Raises:
@@ -169,12 +177,12 @@ def _is_there(name: str, root: Path, known: Collection[str], *, named: bool) -> 
         base = os.path.normpath(root / _literal(name))
         if named or not any(_is_in(os.path.normpath(root / source), [base]) for source in known):
             return False
-        raise InputError(_missing(name, root, "matches no file"))
+        raise InputError(_missing(name, root, "matches no file", directory))
     folder = (root / name).parent
     was_file = Path(name).as_posix() in known and _exists(folder) and any(folder.iterdir())
     if was_file or named:
         return False
-    raise InputError(_missing(name, root, "is not there"))
+    raise InputError(_missing(name, root, "is not there", directory))
 
 
 def _exists(path: Path) -> bool:

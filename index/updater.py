@@ -96,7 +96,8 @@ def update(
         if store.manifest.store and not is_current:
             _check_files_alone(store, sources)
         if dry_run:
-            return _report(store, sources.changes, _count(store, sources.changes), began)
+            counts, rejected = _count(store, sources.changes)
+            return _report(store, sources.changes, counts, began, rejected=rejected)
         if is_current:
             store.open_passages(to_search=False).close()  # which tells what an index in Milvus lacks
             return _report(store, sources.changes, DocumentCounts(), began)
@@ -182,19 +183,24 @@ def _check_files_alone(store: Store, sources: Sources) -> None:
         )
 
 
-def _count(store: Store, changes: FileChanges) -> DocumentCounts:
-    """Count what an update would do with documents."""
+def _count(store: Store, changes: FileChanges) -> tuple[DocumentCounts, list[Rejected]]:
+    """Count what an update would do with documents; returns what it could not read, too."""
     settings = settings_of(store.manifest)
     counts = DocumentCounts(gone=sum(len(store.documents.known(source)) for source in changes.gone))
+    rejected: list[Rejected] = []
     for changed in changes.changed:
         known = store.documents.known(changed.file.source)
         done: set[str] = set()
+        n_rejected = len(rejected)
         for item in read_file(changed.file, fields=settings.fields, encoding=settings.encoding):
-            if isinstance(item, Document) and item.doc_id not in done:
+            if isinstance(item, Rejected):
+                rejected.append(item)
+            elif item.doc_id not in done:
                 done.add(item.doc_id)
                 counts.add(item, known.pop(item.doc_id, None))
-        counts.gone += len(known)
-    return counts
+        if not any(item.out_of_reach for item in rejected[n_rejected:]):
+            counts.gone += len(known)
+    return counts, rejected
 
 
 def _update(
@@ -247,7 +253,7 @@ def _build_anew(
 ) -> UpdateReport:
     """Write the next generation of an index in Milvus, whose collections never change: its vectors are taken over."""
     with Store.open(store.directory) as before:
-        counts = _count(before, sources.changes)
+        counts, _ = _count(before, sources.changes)
     settings = settings_of(store.manifest)
     used = opened(encoder, store.manifest.encoder, progress)
     check_encoder(store.manifest, used.fingerprint, str(store.directory))

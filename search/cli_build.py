@@ -143,7 +143,7 @@ def build_and_report(
         raise
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"The index in {out} is as it was. Run the same again: what was embedded is kept."
+            f"What is in {out} is as it was. Run the same again: what was embedded is kept."
         ) from None
     show_rejected(report.rejected)
     if not quiet:

@@ -74,6 +74,9 @@ def test_an_update_tells_what_it_did(index: Path, folder: Path) -> None:
 
 def test_what_cannot_be_read_is_told(index: Path, folder: Path) -> None:
     (folder / "broken.jsonl").write_text('{"text": "one"}\n{"no": 1}\n', "utf-8")
+    result = tongues("update", "--index", str(index), "--dry-run")
+    assert result.exit_code == 0
+    assert f"not read: {folder}/broken.jsonl:2: " in result.stderr
     result = tongues("update", "--index", str(index), "--strict")
     assert result.exit_code == 1
     assert f"not read: {folder}/broken.jsonl:2: " in result.stderr
@@ -98,7 +101,7 @@ def test_what_cannot_be_updated(index: Path, folder: Path, tmp_path: Path) -> No
     result = tongues("update", "--index", str(index))
     assert result.exit_code == 1
     assert "is not there" in result.stderr
-    assert f"tongues update --index DIR {folder}" in result.stderr
+    assert f"`tongues update --index {index} {folder}`" in result.stderr
     assert texts(index) == sorted(TEXTS.values())
 
 

@@ -234,7 +234,7 @@ def test_interrupted(tiny_model: Path, tmp_path: Path) -> None:
     assert (process.returncode, output, errors) == (
         130,
         "",
-        f"Interrupted. The index in {out} is as it was. Run the same again: what was embedded is kept.\n",
+        f"Interrupted. What is in {out} is as it was. Run the same again: what was embedded is kept.\n",
     )
     assert_sound(out)
     assert_cleared(out, kept=(out / EMBEDDED).exists())  # it may not have come to its first batch
