@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +51,8 @@ def sources_of(store: Store, paths: Sequence[str | os.PathLike[str]] | str | os.
     root = _root(manifest, here)
     known = {file.source: file for file in store.documents.files()}
     real = _RealPaths(root)
-    scope = [real.of(path) for path in _expanded(source_names(paths), here)]
+    named = {real.of(path): origin for path, origin in _expanded(source_names(paths), here)}
+    scope = list(named)
     if not names and not scope:
         raise InputError(
             f"{store.directory}: was built of documents in memory, so there are no files to look at. Name some, or "
@@ -69,7 +70,7 @@ def sources_of(store: Store, paths: Sequence[str | os.PathLike[str]] | str | os.
         new = _uncovered(scope, [real.of(name) for name in names], {*known_at, *_places(found, real)})
         names = [name for name in names if name in there or real.of(name) not in scope]
         if new:
-            added = [_name(path, root) for path in new]
+            added = list(dict.fromkeys(_name(named[path], root) for path in new))
             names += added
             found = _find([*there, *added], root, store.directory)
         placed = list(zip(found, _places(found, real), strict=True))
@@ -135,20 +136,18 @@ def _find(names: Sequence[str], root: Path, outside: Path) -> list[SourceFile | 
     return list(find_files(names, outside=outside, root=None if root == Path.cwd() else root))
 
 
-def _expanded(paths: Sequence[str], here: Path) -> list[str]:
-    """Return paths as absolute ones, patterns as the files they match.
+def _expanded(paths: Sequence[str], here: Path) -> Iterator[tuple[str, str]]:
+    """Yield paths as absolute ones, each with what it is remembered by; patterns as the files they match.
 
     Raises:
         InputError: When a pattern matches none.
     """
-    expanded: list[str] = []
     for path in paths:
         if has_magic(path) and not _exists(Path(path)):
             files = [one for one in find_files([path]) if isinstance(one, SourceFile)]
-            expanded += [str(here / file.path) for file in files]
+            yield from ((str(here / file.path), str(here / path)) for file in files)
         else:
-            expanded.append(str(here / path))
-    return expanded
+            yield str(here / path), os.path.normpath(here / path)
 
 
 def _uncovered(scope: Sequence[str], sources: Sequence[str], files: Collection[str]) -> list[str]:

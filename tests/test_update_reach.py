@@ -120,3 +120,17 @@ def test_an_index_of_nothing_is_refused(files: Path, out: Path, toy: ToyEncoder)
     with pytest.raises(InputError, match="no document with text"):
         update(out, [files], encoder=toy)
     assert bytes_of(out / "generations") == before
+
+
+def test_a_pattern_is_remembered_as_one(
+    files: Path, out: Path, toy: ToyEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files.parent)
+    Path("more").mkdir()
+    Path("more/a.md").write_text("Words of a page. They end.", "utf-8")
+    pattern = str(files.parent / "more" / "*.md")  # the index was built from elsewhere
+    assert update(out, ["more/*.md"], encoder=toy).manifest.sources[1:] == (pattern,)
+    Path("more/b.md").write_text("Words of another page.", "utf-8")
+    report = update(out, encoder=toy)
+    assert (report.new, report.changed, report.gone) == (1, 0, 0)
+    assert report.manifest.sources[1:] == (pattern,)
