@@ -23,7 +23,7 @@ check: .venv/.dev
 
 # Editable, so that the command and the tests always run the code as it stands.
 .venv/.installed: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[all]'
 	touch $@
 
 .venv/.dev: .venv/bin/python pyproject.toml constraints.txt
