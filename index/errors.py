@@ -7,6 +7,7 @@
     ├── QueryError           a question, or a filter of it, that cannot be answered
     ├── ModelError           a model that is absent, damaged or out of reach
     │   └── BackendError         a sound model that OpenVINO cannot compute here
+    ├── ExtraMissingError    a library that is not installed, for a use that needs it
     ├── ClusterError         a Ray cluster that cannot be reached, or fails
     └── StoreError           an index directory that cannot be read or written
         ├── NoIndexError         there is none
@@ -63,6 +64,10 @@ class ModelError(TonguesError):
 
 class BackendError(ModelError):
     """A sound model cannot be computed by the backend asked for; another one may."""
+
+
+class ExtraMissingError(TonguesError):
+    """A library is not installed that only this use needs."""
 
 
 class ClusterError(TonguesError):

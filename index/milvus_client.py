@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from index.errors import IndexDamagedError, StoreError
+from index.extras import needs
 from index.milvus_local import FileBusyError, close_file, open_file
 from index.milvus_place import TOKEN_ENV, MilvusPlace
 
@@ -53,7 +54,8 @@ class MilvusConnection:
             patience: Seconds that a request, this one too, may go on failing.
 
         Raises:
-            StoreError: When pymilvus is not installed, the server does not answer or refuses the token, or another
+            ExtraMissingError: When pymilvus is not installed.
+            StoreError: When the server does not answer or refuses the token, or another
                 program has the file open.
         """
         self.place = place
@@ -161,11 +163,8 @@ def _pymilvus() -> Any:
     before = os.environ.get("PYTHON_DOTENV_DISABLED")
     os.environ["PYTHON_DOTENV_DISABLED"] = "1"
     try:
-        import pymilvus
-    except ImportError as error:
-        raise StoreError(
-            f"pymilvus is not installed ({error}). Install it with: pip install 'manytongues[milvus]'"
-        ) from error
+        with needs("milvus", "keeping an index in Milvus"):
+            import pymilvus
     finally:
         del os.environ["PYTHON_DOTENV_DISABLED"]
         if before is not None:

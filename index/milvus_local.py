@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from index.errors import StoreError
+from index.extras import needs
 
 _OPEN: dict[str, _Opened] = {}
 _GUARD = threading.Lock()
@@ -59,14 +60,9 @@ def close_file(path: str) -> None:
 
 
 def _serve(path: str) -> _Opened:
-    try:
+    with needs("milvus", f"{path}: opening an embedded Milvus"):
         from milvus_lite.adapter.grpc.server import start_server_in_thread
         from milvus_lite.exceptions import DataDirLockedError
-    except ImportError as error:
-        raise StoreError(
-            f"{path}: the embedded Milvus is not installed ({error}). "
-            "Install it with: pip install 'manytongues[milvus]'"
-        ) from error
     # What it logs, with tracebacks, it also answers, and that becomes an error of ours.
     logging.getLogger("milvus_lite").setLevel(logging.CRITICAL)
     has_socket = os.name != "nt" and len(tempfile.gettempdir()) <= _LONGEST

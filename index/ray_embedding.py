@@ -24,6 +24,7 @@ from index.config import ModelSettings
 from index.embedded import Embedded, vector_fingerprint
 from index.encoder import Encoder, open_encoder
 from index.errors import ClusterError, ModelError, SettingsError, TonguesError
+from index.extras import needs
 from index.files import home
 from index.layout import EMBEDDED
 from index.progress import Progress
@@ -236,13 +237,9 @@ def _connected(address: str) -> Iterator[Any]:
         os.environ.update(_OF_OWN)
     elif address != AUTO:
         _knock(address)
-    try:
+    with needs("ray", "embedding on a Ray cluster"):
         import ray
         import ray.data
-    except ImportError as error:
-        raise ClusterError(
-            f"Ray Data cannot be used ({error}). Install it with: pip install 'manytongues[ray]'."
-        ) from error
     with contextlib.ExitStack() as stack:
         # Ray prints what it tries again; standard output is for results.
         stack.enter_context(contextlib.redirect_stdout(sys.stderr))
