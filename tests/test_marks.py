@@ -10,6 +10,7 @@ import pytest
 
 from index.builder import build_documents
 from index.config import BuildSettings, ChunkSettings
+from index.errors import InputError
 from index.layout import DATABASE
 from index.locators import number_of, told_locator
 from index.records import Document, Mark
@@ -60,6 +61,12 @@ def built(out: Path, *documents: Document, max_tokens: int = 64) -> ToyEncoder:
 )
 def test_locators_are_told(locator: str, told: str) -> None:
     assert told_locator(locator) == told
+
+
+@pytest.mark.parametrize(("start", "locator"), [(-1, "page=3"), (0, "iv"), (0, "page=iv"), (0, "")])
+def test_a_mark_that_is_none_is_told(start: int, locator: str) -> None:
+    with pytest.raises(InputError, match="it takes page=3, slide=4, chapter=2 or t=61.5"):
+        Mark(start, locator)
 
 
 def test_numbers_of_locators() -> None:
