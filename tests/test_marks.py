@@ -65,7 +65,7 @@ def test_locators_are_told(locator: str, told: str) -> None:
 
 @pytest.mark.parametrize(("start", "locator"), [(-1, "page=3"), (0, "iv"), (0, "page=iv"), (0, "")])
 def test_a_mark_that_is_none_is_told(start: int, locator: str) -> None:
-    with pytest.raises(InputError, match="it takes page=3, slide=4, chapter=2 or t=61.5"):
+    with pytest.raises(InputError, match=r"it takes page=3, slide=4, chapter=2 or t=61\.5"):
         Mark(start, locator)
 
 
