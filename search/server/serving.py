@@ -73,7 +73,7 @@ def make_server(app: App, limits: Limits) -> GracefulServer:
         loop="asyncio",
         lifespan="on",
         log_config=None,
-        access_log=False,  # it would name the queries
+        access_log=False,
         server_header=False,
         proxy_headers=False,
         limit_concurrency=limits.max_connections,
@@ -126,6 +126,7 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """Begin to wait."""
         super().connection_made(transport)
+        self.access_log = False  # it names the queries; the setting alone leaves it to the loggers of the program
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
