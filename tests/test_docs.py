@@ -120,13 +120,14 @@ def test_no_option_is_told_that_is_not_there() -> None:
 def check_call(words: list[str], where: str) -> None:
     """Check that words typed after ``tongues`` parse; nothing runs."""
     command: click.Command = main
-    context = click.Context(main, info_name="tongues")
+    # With its settings, as click makes it: a command keeps the names of its help option from the first context it meets.
+    context = click.Context(main, info_name="tongues", **main.context_settings)
     while isinstance(command, click.Group):
         _, rest, _ = command.make_parser(context).parse_args(list(words))
         name, found, words = command.resolve_command(context, rest)
         assert name, where
         assert found, where
-        command, context = found, click.Context(found, parent=context, info_name=name)
+        command, context = found, click.Context(found, context, name, **found.context_settings)
     command.parse_args(context, list(words))
 
 
