@@ -73,7 +73,7 @@ def execute(path: Path, seconds: int = SECONDS) -> Any:
             resources={"metadata": {"path": str(path.parent)}},
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )
-        client.execute(env=environment)
+        client.execute(env=environment, cleanup_kc=True)
     return cleaned(notebook)
 
 
