@@ -26,7 +26,8 @@ def texts(cell: Any) -> list[tuple[str, str]]:
         if output.output_type == "stream":
             shown.append((output.name, output.text))
         else:
-            shown += [(kind, "" if kind.startswith("image/") else str(text)) for kind, text in output.data.items()]
+            data = sorted(output.data.items())
+            shown += [(kind, "" if kind.startswith("image/") else str(text)) for kind, text in data]
     return shown
 
 
@@ -37,6 +38,7 @@ def alike(now: str, saved: str) -> bool:
     return words[0] == words[1] and all(abs(one - other) <= _NEAR for one, other in zip(*numbers, strict=True))
 
 
+@pytest.mark.timeout(1500)  # training takes many times longer where other programs have the processor too
 @pytest.mark.parametrize("path", paths(), ids=lambda path: path.stem)
 def test_a_notebook_runs_and_shows_what_is_saved(path: Path, fast_encoder: PromptedEncoder) -> None:
     saved, now = read(path), execute(path)
