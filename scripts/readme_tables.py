@@ -239,6 +239,43 @@ def sensitivity_table() -> str:
     return table(["number", "value", *(f"{name}: mean {shown}" for name, (shown, _) in _SETS.items())], lines)
 
 
+def models_table() -> str:
+    """Return what models find with all defaults, a row a model, and words alone."""
+    rows = results("models")["models"]
+    langs = [lang for lang in next(iter(rows.values()))["sets"]["mixed"]["hybrid"] if lang != "mean"]
+    header = ["model", *(f"{name}: {shown} ({' '.join(langs)})" for name, (shown, _) in _SETS.items())]
+    lines = [
+        [name, *(_by_lang(row["sets"][of_set]["hybrid"], langs, measure) for of_set, (_, measure) in _SETS.items())]
+        for name, row in rows.items()
+    ]
+    sets = next(iter(rows.values()))["sets"]
+    lines += [
+        [f"words alone (`--mode {mode}`)", *(_by_lang(sets[of][mode], langs, measure) for of, (_, measure) in _SETS.items())]
+        for mode in ("lexical",)
+    ]
+    return table(header, lines)
+
+
+def models_cost_table() -> str:
+    """Return what models cost: a row a model."""
+    return table(
+        ["model", "numbers", "reads", "files", "passages/s", "", "a question", ""],
+        (
+            [
+                name,
+                row["dim"],
+                f"{row['max_tokens']:,} tokens",
+                f"{row['files_mb']:,.0f} MB",
+                f"{row['times']['passages_per_second']:.0f}",
+                f"{row['times']['passages_ratio']:.2f} times",
+                f"{row['times']['query_ms']:.1f} ms",
+                f"{row['times']['query_ratio']:.1f} times",
+            ]
+            for name, row in results("models")["models"].items()
+        ),
+    )
+
+
 def results(name: str) -> dict[str, Any]:
     """Return the raw figures of a benchmark."""
     record: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
