@@ -239,21 +239,37 @@ def sensitivity_table() -> str:
     return table(["number", "value", *(f"{name}: mean {shown}" for name, (shown, _) in _SETS.items())], lines)
 
 
+def languages_table() -> str:
+    """Return how often the language of a text is told right: a row a kind of text, a column a language."""
+    rows = results("languages")["rows"]
+    langs = ["te", "fa", "lt", "ur", "en"]
+    return table(
+        ["text", *langs],
+        (
+            [name, *(f"{row['right'][lang]:.3f}" if lang in row["n"] else "" for lang in langs)]
+            for name, row in rows.items()
+        ),
+    )
+
+
+_MODES = {"hybrid": "", "dense": ", by meaning alone", "lexical": ", by words alone"}
+"""What stands behind a model's name when it is not asked as by default."""
+
+
 def models_table() -> str:
-    """Return what models find with all defaults, a row a model, and words alone."""
-    rows = results("models")["models"]
-    langs = [lang for lang in next(iter(rows.values()))["sets"]["mixed"]["hybrid"] if lang != "mean"]
-    header = ["model", *(f"{name}: {shown} ({' '.join(langs)})" for name, (shown, _) in _SETS.items())]
-    lines = [
-        [name, *(_by_lang(row["sets"][of_set]["hybrid"], langs, measure) for of_set, (_, measure) in _SETS.items())]
-        for name, row in rows.items()
-    ]
-    sets = next(iter(rows.values()))["sets"]
-    lines += [
-        [f"words alone (`--mode {mode}`)", *(_by_lang(sets[of][mode], langs, measure) for of, (_, measure) in _SETS.items())]
-        for mode in ("lexical",)
-    ]
-    return table(header, lines)
+    """Return what models find: a row a model and way of asking it, a column a set."""
+    models = results("models")["models"]
+    langs = list(next(iter(models.values()))["sets"]["mixed"]["hybrid"])
+    header = ["", *(f"{name}: {shown} ({' '.join(langs[:-1])})" for name, (shown, _) in _SETS.items())]
+    return table(
+        header,
+        (
+            [f"{name}{told}", *(_by_lang(row["sets"][of][mode], langs, measure) for of, (_, measure) in _SETS.items())]
+            for name, row in models.items()
+            for mode, told in _MODES.items()
+            if mode in row["sets"]["mixed"]
+        ),
+    )
 
 
 def models_cost_table() -> str:
@@ -298,6 +314,7 @@ TABLES = {
     "query-growth": query_growth_table,
     "scale": scale_table,
     "updates": updates_table,
+    "languages": languages_table,
     "precision": precision_table,
     "ranking": ranking_table,
     "sensitivity": sensitivity_table,
