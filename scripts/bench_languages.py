@@ -2,8 +2,8 @@
 
     python scripts/bench_languages.py SET_DIR... --out scripts/results/languages.json
 
-A set is a folder for ``tongues eval`` whose texts have languages. Each text is taken alone; those of the set's questions
-are expected, as they are in an index of it. Few words are taken from anywhere in a question, one try a question.
+A set is a folder for ``tongues eval`` whose texts have languages. Each text is taken alone; the languages of the set's
+questions are expected, as they are in an index of it. Few words are taken from anywhere in a question, once each.
 """
 
 from __future__ import annotations

@@ -252,6 +252,26 @@ def languages_table() -> str:
     )
 
 
+def own_language_table() -> str:
+    """Return what part of the first passages is in the question's language: a row a way of ranking."""
+    rows = results("limits")["own_language"]
+    langs = [lang for lang in next(iter(rows.values())) if lang != "en"]  # no passage is English
+    return table(["", *langs], ([name, *(f"{row[lang]:.2f}" for lang in langs)] for name, row in rows.items()))
+
+
+def best_scores_table() -> str:
+    """Return how high the best scores of questions are, where the answer is and where it is not."""
+    rows = results("limits")["best_scores"]
+    shares = list(rows["mixed"])
+    return table(
+        ["best score of a question to an index", *(f"{float(share):.0%} are below" for share in shares)],
+        (
+            [name, *(f"{rows[of][share]:.2f}" for share in shares)]
+            for name, of in (("that answers it (`mixed`)", "mixed"), ("that does not (`parallel`)", "parallel"))
+        ),
+    )
+
+
 _MODES = {"hybrid": "", "dense": ", by meaning alone", "lexical": ", by words alone"}
 """What stands behind a model's name when it is not asked as by default."""
 
@@ -315,6 +335,8 @@ TABLES = {
     "scale": scale_table,
     "updates": updates_table,
     "languages": languages_table,
+    "own-language": own_language_table,
+    "best-scores": best_scores_table,
     "precision": precision_table,
     "ranking": ranking_table,
     "sensitivity": sensitivity_table,

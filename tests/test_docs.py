@@ -120,7 +120,7 @@ def test_no_option_is_told_that_is_not_there() -> None:
 def check_call(words: list[str], where: str) -> None:
     """Check that words typed after ``tongues`` parse; nothing runs."""
     command: click.Command = main
-    # With its settings, as click makes it: a command keeps the names of its help option from the first context it meets.
+    # With its settings, as click makes it: a command keeps its help option as the first context has it.
     context = click.Context(main, info_name="tongues", **main.context_settings)
     while isinstance(command, click.Group):
         _, rest, _ = command.make_parser(context).parse_args(list(words))
@@ -252,6 +252,23 @@ def test_no_other_name_is_described() -> None:
     tables = PROSE["docs/python.md"].partition("## Names of `index`")[2]
     described = set(re.findall(r"^\| `(\w+)", tables, re.MULTILINE))
     assert described == {*index.__all__, *search.__all__}
+
+
+ROWS = {
+    name: row for name, row in re.findall(r"^\| `(\w+)(.*)$", PROSE["docs/python.md"], re.MULTILINE) if name[0] != "_"
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_of_public_names_have_their_arguments_and_fields(name: str) -> None:
+    thing = getattr(index, name, None) or getattr(search, name)
+    row = ROWS[name]
+    if row.startswith("("):
+        told = re.findall(r"(\w+)(?:=\(\))?[,)]", row.partition("`")[0])
+        assert told == list(inspect.signature(thing).parameters), f"docs/python.md: arguments of {name}"
+    elif is_dataclass(thing) and "](" not in row:  # one with a link is told there
+        missing = [field.name for field in fields(thing) if f"`{field.name}`" not in row]
+        assert not missing, f"docs/python.md: the row of {name} lacks {', '.join(missing)}"
 
 
 EXAMPLES = [pytest.param(block, id=block.where) for block in blocks("python")]
