@@ -17,6 +17,7 @@ from search.cli_ask import search, shell
 from search.cli_build import build, build_and_report, refit, told_fitted
 from search.cli_eval import evaluate_sets
 from search.cli_options import index_option, quiet_option
+from search.cli_serve import serve
 from search.cli_update import repair, update
 from search.render import render_answer
 from search.terminal import plain_errors, progress_for, utf8_streams
@@ -53,7 +54,7 @@ def main(debug: bool) -> None:
     """
 
 
-for _command in (build, update, refit, repair, search, shell, evaluate_sets):
+for _command in (build, update, refit, repair, search, shell, serve, evaluate_sets):
     main.add_command(_command)
 
 
