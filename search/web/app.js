@@ -97,7 +97,7 @@ function showAnswer(answer) {
   showSeen(answer.lang);
   showNotice(answer.notice);
   status.textContent = answer.hits.length ? toldCount(answer.hits) : told("nothing");
-  took.textContent = told("took", { n: answer.took_ms < 10 ? answer.took_ms : Math.round(answer.took_ms) });
+  took.textContent = told("took", { n: answer.took_ms < 10 ? Math.round(answer.took_ms * 10) / 10 : Math.round(answer.took_ms) });
   if (!answer.hits.length) problems.nothing(state, held?.passages);
 }
 
@@ -182,6 +182,12 @@ box.addEventListener("input", () => showSeen(""));
 at("group").addEventListener("click", group);
 for (const name of ["mode", "balance"]) at(name).addEventListener("change", () => change({ [name]: at(name).value }));
 at("many").addEventListener("change", () => change({ [state.group ? "group" : "k"]: Number(at("many").value) }));
+document.addEventListener("click", (event) => at("ranking").contains(event.target) || (at("ranking").open = false));
+at("ranking").addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !at("ranking").open) return;
+  at("ranking").open = false;
+  at("ranking").firstElementChild.focus();
+});
 at("home").addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();

@@ -70,7 +70,7 @@ export class Entry {
   where() {
     const { hit } = this;
     const locator = toldLocator(hit.locator);
-    const parts = [isolated(placeOf(hit), { class: "source" })];
+    const parts = sourceOf(hit);
     if (locator) parts.push(make("span", { class: "locator" }, locator));
     const others = hit.n_places - 1;
     const line = make("div", { class: "where" }, parts);
@@ -78,7 +78,7 @@ export class Entry {
     const rest = others - hit.also_in.length;
     const list = hit.also_in.map((place) => {
       const title = place.title && place.title !== hit.title ? [isolated(place.title), " "] : [];
-      return make("li", {}, title, isolated(placeOf(place), { class: "source" }));
+      return make("li", {}, title, sourceOf(place));
     });
     if (rest > 0) list.push(make("li", {}, told("also_rest", { n: rest })));
     line.append(make("details", { class: "also" }, make("summary", {}, told("also_in", { n: others })), make("ul", {}, list)));
@@ -120,14 +120,19 @@ export class Entry {
       this.context = wanted;
       this.write(stitch({ ...found, start: this.hit.start, end: this.hit.end, text: this.hit.text }));
       this.less.hidden = false;
-      const is_all = found.before.length < wanted && found.after.length < wanted;
-      this.more.setAttribute("aria-disabled", String(is_all));
-      this.more.textContent = told(is_all ? "all_context" : "more_context");
+      if (found.before.length < wanted && found.after.length < wanted) this.noMore("all_context");
     } catch (problem) {
-      this.fail(problem);
+      if (problem.kind === "refused" && this.context) this.noMore("most_context");
+      else this.fail(problem);
     } finally {
       this.article.removeAttribute("aria-busy");
     }
+  }
+
+  /** Say why there is no more; the button stays, so that the focus does. */
+  noMore(word) {
+    this.more.setAttribute("aria-disabled", "true");
+    this.more.textContent = told(word);
   }
 
   /** Show the passage alone again; whether there was more. */
@@ -174,6 +179,13 @@ export class Entry {
     if (problem.kind === "key") this.page.failed(problem);
     else this.trouble.textContent = problem.message || told(problem.kind);
   }
+}
+
+/** The file, and the document in it where the file does not say it. */
+function sourceOf(place) {
+  const file = isolated(place.source, { class: "source" });
+  const id = placeOf(place) === place.source ? [] : [make("span", { class: "doc" }, isolated(place.doc_id))];
+  return [file, ...id];
 }
 
 function reasonsOf(hit) {

@@ -108,12 +108,14 @@ function span(kind, text) {
   return one;
 }
 
-/** A locator for people: "p. 3", "slide 4", "ch. 2", "1:01". */
+const LOCATOR = /^(?:(page|slide|chapter)=([0-9]{1,9})|t=([0-9]{1,9})(?:\.[0-9]{1,6})?)$/;
+
+/** A locator for people: "p. 3", "slide 4", "ch. 2", "1:01"; "" for what is none. */
 export function toldLocator(locator) {
-  const [kind, value = ""] = (locator ?? "").split("=");
-  if (["page", "slide", "chapter"].includes(kind)) return told(`at_${kind}`, { n: value });
-  if (kind !== "t" || !Number.isFinite(Number(value))) return locator ?? "";
-  const all = Math.floor(Number(value));
+  const [, kind, number, time] = LOCATOR.exec(locator ?? "") ?? [];
+  if (kind) return told(`at_${kind}`, { n: String(Number(number)) });
+  if (time === undefined) return "";
+  const all = Number(time);
   const [hours, minutes, seconds] = [Math.floor(all / 3600), Math.floor(all / 60) % 60, all % 60];
   const two = (n) => String(n).padStart(2, "0");
   return hours ? `${hours}:${two(minutes)}:${two(seconds)}` : `${minutes}:${two(seconds)}`;
