@@ -10,6 +10,7 @@ import { locale, told } from "./words.js";
 const LONGEST_WHOLE_MARK = 400;
 /** Characters between two passages that are more than the blank lines there. */
 const LEFT_OUT = 4;
+const DOT = " · ";
 
 let number_of_entries = 0;
 const score = new Intl.NumberFormat(locale, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
@@ -71,7 +72,7 @@ export class Entry {
     const { hit } = this;
     const locator = toldLocator(hit.locator);
     const parts = sourceOf(hit);
-    if (locator) parts.push(make("span", { class: "locator" }, locator));
+    if (locator) parts.push(DOT, make("span", { class: "locator" }, locator));
     const others = hit.n_places - 1;
     const line = make("div", { class: "where" }, parts);
     if (others < 1) return line;
@@ -184,7 +185,7 @@ export class Entry {
 /** The file, and the document in it where the file does not say it. */
 function sourceOf(place) {
   const file = isolated(place.source, { class: "source" });
-  const id = placeOf(place) === place.source ? [] : [make("span", { class: "doc" }, isolated(place.doc_id))];
+  const id = placeOf(place) === place.source ? [] : [DOT, isolated(place.doc_id)];
   return [file, ...id];
 }
 
