@@ -36,7 +36,10 @@ RECIPE = "3"
 GRAPH = "encoder.xml"
 TOKENIZER = "tokenizer.json"
 _FEW = 8
-"""Up to this many texts are encoded one after another, each by all cores; more of them side by side."""
+"""Up to this many texts are encoded one after another, each by all cores, until more were encoded side by side once:
+that costs less a text, but takes a while to prepare."""
+_PER_STREAM = 2
+"""Requests for each that runs at once, so that none waits for Python."""
 _STEP = 16
 """Texts are padded to multiples of this many tokens: OpenVINO compiles its kernels for every shape it has not met."""
 _SHORT = 4000
@@ -159,7 +162,7 @@ class OpenVinoEncoder(PromptedEncoder):
 
         ids = self._ids(texts, self._max_tokens)
         rows = np.empty((len(texts), self._fingerprint.dim), np.float32)
-        if len(ids) <= _FEW:
+        if len(ids) <= (_FEW if self._many is None else 1):
             for row, one in zip(rows, ids, strict=True):
                 row[:] = self._one.infer(self._inputs([one]), share_inputs=True, share_outputs=True)[0][0]
                 progress.advance(1)
@@ -174,7 +177,8 @@ class OpenVinoEncoder(PromptedEncoder):
         queue.set_callback(finish)
         told = 0
         try:
-            for batch in token_batches([self._width(len(one)) for one in ids], self._settings.batch_tokens):
+            widths = [self._width(len(one)) for one in ids]
+            for batch in spread_batches(widths, self._settings.batch_tokens, len(queue) // _PER_STREAM):
                 inputs = self._inputs([ids[i] for i in batch])
                 queue.start_async(inputs, (batch, inputs), share_inputs=True)
                 progress.advance(sum(done) - told)
@@ -185,11 +189,11 @@ class OpenVinoEncoder(PromptedEncoder):
         return rows
 
     def _queue(self) -> Any:
-        """Return the requests that run side by side: twice as many as run at once, so that none waits for Python."""
+        """Return the requests that run side by side."""
         if self._many is None:
             compiled = self._compile("THROUGHPUT")
             n = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-            self._many = import_openvino().AsyncInferQueue(compiled, 2 * int(n))
+            self._many = import_openvino().AsyncInferQueue(compiled, _PER_STREAM * int(n))
         return self._many
 
     def _inputs(self, ids: Sequence[Sequence[int]]) -> dict[str, NDArray[np.generic]]:
@@ -227,6 +231,23 @@ class OpenVinoEncoder(PromptedEncoder):
             self._tokenizer.enable_truncation(max_tokens)
         encoded: list[Any] = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=special)
         return encoded
+
+
+def spread_batches(widths: Sequence[int], budget: int, n_streams: int) -> list[list[int]]:
+    """Return the positions of texts to encode together, so that few texts too keep every stream busy.
+
+    Args:
+        widths: Tokens of each text, padding included.
+        budget: The most tokens of a batch.
+        n_streams: How many batches run side by side.
+    """
+    share = max(*widths, -(-sum(widths) // n_streams))
+    while share < budget:
+        batches = list(token_batches(widths, share))
+        if len(batches) <= n_streams:  # one that is left over would have all others wait
+            return batches
+        share += _STEP
+    return list(token_batches(widths, budget))
 
 
 def _last_line(error: Exception) -> str:

@@ -48,8 +48,9 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="search", daemon=True)
 
     def warm_up(self) -> None:
-        """Search once, so that the first question does not pay for what is made at the first one; before ``start``."""
-        self._answers(["?"], Options(k=1))
+        """Search one and many, so that no question pays for what is made at the first one; before ``start``."""
+        for n in (1, self._limits.max_batch):
+            self._answers(["What is asked first?"] * n, Options())
 
     def start(self) -> None:
         """Begin to work; in the event loop that asks."""
