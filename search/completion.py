@@ -1,0 +1,91 @@
+"""What Tab offers in shells: index directories, the languages of the index that is named, models.
+
+Runs at every press of Tab, so it reads a manifest at most and imports nothing heavy. What is wrong offers nothing:
+there is nobody to tell.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from index.errors import TonguesError
+from index.layout import CURRENT
+
+_PLAIN = re.compile(r"[\w./+@%,-]+")
+"""Names that shells take as they stand; for others they have quoting of their own, of folders that they list themselves."""
+_OF_THE_SHELL = "dir"
+"""Asks the shell to offer folders."""
+
+
+class IndexDir(click.ParamType):
+    """An index directory."""
+
+    name = "directory"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the indexes in the folder begun; folders where there are none."""
+        folder, name = os.path.split(incomplete)
+        try:
+            found = sorted(
+                path.name
+                for path in Path(folder or ".").expanduser().iterdir()
+                if path.name.startswith(name) and (path / CURRENT).is_file()
+            )
+        except (OSError, RuntimeError, ValueError):
+            found = []
+        if not found or not all(map(_PLAIN.fullmatch, found)) or incomplete.startswith("~"):
+            return [CompletionItem(incomplete, type=_OF_THE_SHELL)]
+        return [CompletionItem(os.path.join(folder, one), help="index") for one in found]  # noqa: PTH118 as it was typed
+
+
+class Languages(click.ParamType):
+    """Languages of an index, separated by commas."""
+
+    name = "languages"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the languages of the index named before on the line, or by the environment."""
+        directory = ctx.params.get("directory") or os.environ.get("TONGUES_INDEX", "")
+        return [CompletionItem(one) for one in offered_languages(languages_of(str(directory)), incomplete)]
+
+
+class ModelName(click.ParamType):
+    """A model: a name, a hub id or a folder."""
+
+    name = "text"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the models on this machine, or folders."""
+        from index.config import OFFLINE_MODEL
+        from index.models import cached_hub_ids
+
+        found = [name for name in (OFFLINE_MODEL, *cached_hub_ids()) if name.startswith(incomplete)]
+        return [CompletionItem(name) for name in found] or [CompletionItem(incomplete, type=_OF_THE_SHELL)]
+
+
+def offered_languages(languages: list[str], incomplete: str) -> list[str]:
+    """Return what a list of languages, begun, can go on with: each language not named yet, in place of its last part."""
+    before, comma, begun = incomplete.rpartition(",")
+    named = {part.strip().lower() for part in before.split(",")}
+    return [
+        f"{before}{comma}{lang}"
+        for lang in languages
+        if lang.lower().startswith(begun.lower()) and lang.lower() not in named
+    ]
+
+
+def languages_of(directory: str) -> list[str]:
+    """Return the languages of an index, the one with the most passages first; none when it cannot be read."""
+    from index.manifest import read_manifest
+    from index.store import current_generation
+
+    try:
+        counts = read_manifest(current_generation(Path(directory))).counts.languages if directory else {}
+    except (TonguesError, OSError, ValueError):
+        return []
+    return sorted(counts, key=lambda lang: (-counts[lang], lang))
