@@ -16,7 +16,15 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "--lang-field",
         "--encoding",
     ),
-    "Passages and vectors": ("--max-tokens", "--overlap", "--sentences", "--parallel", "--kind", "--vectors", "--store"),
+    "Passages and vectors": (
+        "--max-tokens",
+        "--overlap",
+        "--sentences",
+        "--parallel",
+        "--kind",
+        "--vectors",
+        "--store",
+    ),
     "Model": ("--model", "--query-prompt", "--passage-prompt", "--precision", "--backend", "--threads"),
     "Output": ("--json", "--explain", "--color", "--open", "--run", "-q", "--no-history"),
 }
@@ -28,7 +36,7 @@ STATUSES: dict[str, str] = {
     "2": "Wrong usage.",
     "130": "Interrupted (Ctrl-C).",
 }
-_VARIABLES = {
+VARIABLES = {
     "TONGUES_INDEX": "The index directory, when --index is left out.",
     "TONGUES_HOME": "Where models, history and other derived files are kept.  [default: the user's cache folder]",
     "NO_COLOR": "No colour when it is set, unless --color says otherwise.",
@@ -96,15 +104,19 @@ class Documented(click.Command):
             with formatter.section("Examples"):
                 formatter.write(f"{examples}\n")
         names = [name for parameter in self.get_params(ctx) for name in parameter.opts]
-        variables = {_OF_OPTIONS[name]: _VARIABLES[_OF_OPTIONS[name]] for name in names if name in _OF_OPTIONS}
-        for heading, told in (
-            ("Exit status", self.statuses),
-            ("Environment", {**variables, **self.environment}),
-            ("Files", self.files),
-        ):
-            if told:
-                with formatter.section(heading):
-                    formatter.write_dl(list(told.items()))
+        variables = {_OF_OPTIONS[name]: VARIABLES[_OF_OPTIONS[name]] for name in names if name in _OF_OPTIONS}
+        write_facts(
+            formatter,
+            {"Exit status": self.statuses, "Environment": {**variables, **self.environment}, "Files": self.files},
+        )
+
+
+def write_facts(formatter: click.HelpFormatter, facts: Mapping[str, Mapping[str, str]]) -> None:
+    """Write what is told of names under headings."""
+    for heading, told in facts.items():
+        if told:
+            with formatter.section(heading):
+                formatter.write_dl(list(told.items()))
 
 
 def split_examples(text: str) -> tuple[str, str]:

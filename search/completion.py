@@ -9,20 +9,27 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
 from index.errors import TonguesError
 from index.layout import CURRENT
+from search.completion_words import offered_languages
+
+if TYPE_CHECKING:
+    _Text = click.ParamType[str]
+else:  # it takes no argument in click before 8.4
+    _Text = click.ParamType
 
 _PLAIN = re.compile(r"[\w./+@%,-]+")
-"""Names that shells take as they stand; for others they have quoting of their own, of folders that they list themselves."""
+"""Names that shells take as they stand; folders of other names are left to the shell, which quotes them."""
 _OF_THE_SHELL = "dir"
 """Asks the shell to offer folders."""
 
 
-class IndexDir(click.ParamType):
+class IndexDir(_Text):
     """An index directory."""
 
     name = "directory"
@@ -43,7 +50,7 @@ class IndexDir(click.ParamType):
         return [CompletionItem(os.path.join(folder, one), help="index") for one in found]  # noqa: PTH118 as it was typed
 
 
-class Languages(click.ParamType):
+class Languages(_Text):
     """Languages of an index, separated by commas."""
 
     name = "languages"
@@ -54,7 +61,7 @@ class Languages(click.ParamType):
         return [CompletionItem(one) for one in offered_languages(languages_of(str(directory)), incomplete)]
 
 
-class ModelName(click.ParamType):
+class ModelName(_Text):
     """A model: a name, a hub id or a folder."""
 
     name = "text"
@@ -66,17 +73,6 @@ class ModelName(click.ParamType):
 
         found = [name for name in (OFFLINE_MODEL, *cached_hub_ids()) if name.startswith(incomplete)]
         return [CompletionItem(name) for name in found] or [CompletionItem(incomplete, type=_OF_THE_SHELL)]
-
-
-def offered_languages(languages: list[str], incomplete: str) -> list[str]:
-    """Return what a list of languages, begun, can go on with: each language not named yet, in place of its last part."""
-    before, comma, begun = incomplete.rpartition(",")
-    named = {part.strip().lower() for part in before.split(",")}
-    return [
-        f"{before}{comma}{lang}"
-        for lang in languages
-        if lang.lower().startswith(begun.lower()) and lang.lower() not in named
-    ]
 
 
 def languages_of(directory: str) -> list[str]:

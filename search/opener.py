@@ -31,12 +31,43 @@ _GOTO = frozenset(("code", "code-insiders", "code-oss", "codium", "vscodium", "c
 _COLON = frozenset(("hx", "helix", "subl", "sublime_text", "zed", "zeditor"))
 _LINE_OPTION = frozenset(("charm", "goland", "idea", "kate", "kwrite", "pycharm", "webstorm"))
 _PLUS = frozenset(
-    "emacs emacsclient gedit gvim jed joe kak less mcedit mg micro nano ne neovide nvim pico vi view vim vimx xed".split()
+    [
+        "emacs",
+        "emacsclient",
+        "gedit",
+        "gvim",
+        "jed",
+        "joe",
+        "kak",
+        "less",
+        "mcedit",
+        "mg",
+        "micro",
+        "nano",
+        "ne",
+        "neovide",
+        "nvim",
+        "pico",
+        "vi",
+        "view",
+        "vim",
+        "vimx",
+        "xed",
+    ]
 )
-_BROWSERS = (
-    "sensible-browser x-www-browser firefox chromium chromium-browser google-chrome google-chrome-stable brave-browser "
-    "microsoft-edge vivaldi epiphany"
-).split()
+_BROWSERS = [
+    "sensible-browser",
+    "x-www-browser",
+    "firefox",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "brave-browser",
+    "microsoft-edge",
+    "vivaldi",
+    "epiphany",
+]
 _SECONDS = 2.0
 """How long a program that opens a window of its own is waited for: one that cannot mostly says so at once."""
 _CHOSEN = re.compile(r"(?:(?P<lang>[A-Za-z][A-Za-z0-9-]*):)?(?P<rank>[0-9]{1,9})")
@@ -183,13 +214,11 @@ def _run(opening: Opening, path: Path) -> None:
     name = opening.command[0]
     try:
         if opening.waits:
-            with _terminal() as streams, _interrupts_left_to_it():
-                status = subprocess.run(opening.command, **streams, check=False).returncode
+            with _terminal() as handle, _interrupts_left_to_it():
+                status = subprocess.run(opening.command, stdin=handle, stdout=handle, check=False).returncode
         else:
             quiet = subprocess.DEVNULL
-            process = subprocess.Popen(
-                opening.command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
-            )
+            process = subprocess.Popen(opening.command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
             try:
                 status = process.wait(_SECONDS)
             except subprocess.TimeoutExpired:
@@ -203,18 +232,18 @@ def _run(opening: Opening, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _terminal() -> Iterator[dict[str, int]]:
+def _terminal() -> Iterator[int | None]:
     """Give an editor the terminal, where questions come from a pipe or answers go to a file."""
     if sys.stdin.isatty() and sys.stdout.isatty():
-        yield {}
+        yield None
         return
     try:
         handle = os.open("/dev/tty", os.O_RDWR)
     except OSError:  # there is none; an editor with a window needs none
-        yield {}
+        yield None
         return
     try:
-        yield {"stdin": handle, "stdout": handle}
+        yield handle
     finally:
         os.close(handle)
 

@@ -1,4 +1,4 @@
-"""Colour and weight at a terminal. Marks go around what is shown and alter none of it: without them it is the plain text."""
+"""Colour and weight at a terminal: marks around what is shown. Without them it is the plain text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import groupby
+from itertools import groupby, pairwise
 
 Span = tuple[int, int, "Look"]
 """From, to (characters of a text), and how that part looks."""
@@ -76,6 +76,6 @@ def looks(text: str, start: int, end: int, spans: Sequence[Span]) -> Iterator[tu
     """Yield a part of a text in runs of one look each; of spans that overlap, the later one counts."""
     cuts = {start, end, *(at for span in spans for at in span[:2] if start < at < end)}
     bounds = sorted(cuts)
-    for begin, after in zip(bounds, bounds[1:], strict=False):
+    for begin, after in pairwise(bounds):
         covering = [look for a, b, look in spans if a <= begin and after <= b]
         yield text[begin:after], covering[-1] if covering else ""

@@ -7,10 +7,12 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from index.locators import told_locator
 from search.paint import PLAIN, Look, Paint, Span, looks
 
 if TYPE_CHECKING:
     from search.hits import Hit
+    from search.passage_context import PassageInContext
 
 _FIRST_STRONG_ISOLATE = "\u2068"
 _POP_ISOLATE = "\u2069"
@@ -109,6 +111,11 @@ def place(source: str, doc_id: str) -> str:
     return source if is_named else f"{source} {doc_id}"
 
 
+def where_told(found: Hit | PassageInContext) -> str:
+    """Name the document that a hit is in, and the page or time in it."""
+    return " ".join(filter(None, (isolate(place(found.source, found.doc_id)), told_locator(found.locator))))
+
+
 def render_hits(
     hits: Sequence[Hit], *, width: int, grouped: bool = False, explain: bool = False, paint: Paint = PLAIN
 ) -> Iterator[str]:
@@ -129,7 +136,7 @@ def render_hits(
             yield paint(f"── {hit.lang} ──", Look.LANG)
             last = hit.lang
         more = f" (+{hit.n_places - 1:,} more)" if hit.n_places > 1 else ""
-        where = paint(isolate(place(hit.source, hit.doc_id)), Look.PLACE)
+        where = paint(where_told(hit), Look.PLACE)
         span = paint(f":{hit.start}-{hit.end}{more}", Look.FAINT)
         rank, score = paint(f"{hit.rank:>3}", Look.RANK), paint(f"{hit.score:.3f}", Look.FAINT)
         yield f"{rank}  {score}  {paint(hit.lang, Look.LANG)}  {where}{span}"

@@ -43,9 +43,13 @@ HOMES = {
         "search/cli.py",
         "search/cli_ask.py",
         "search/cli_build.py",
+        "search/cli_completion.py",
+        "search/cli_doctor.py",
         "search/cli_eval.py",
+        "search/cli_help.py",
         "search/cli_options.py",
         "search/cli_update.py",
+        "search/completion.py",
         "search/watch.py",
     },
     "faiss": {
