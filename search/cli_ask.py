@@ -62,10 +62,10 @@ class _Search(Documented):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Write a bare --open as click parses it."""
-        return super().parse_args(ctx, _with_number(args))
+        return super().parse_args(ctx, with_number(args))
 
 
-def _with_number(args: list[str]) -> list[str]:
+def with_number(args: list[str]) -> list[str]:
     """Return arguments in which every --open has its value behind "=", 1 where no number follows."""
     rest = list(args)
     done: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -83,13 +84,13 @@ class Documented(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options in groups."""
-        parameters = [(parameter, parameter.get_help_record(ctx)) for parameter in self.get_params(ctx)]
-        shown = [(parameter, record) for parameter, record in parameters if record is not None]
+        options = [parameter for parameter in self.get_params(ctx) if isinstance(parameter, click.Option)]
         headings = {name: heading for heading, names in GROUPS.items() for name in names}
         grouped: dict[str, list[tuple[str, str]]] = {"Options": [], **{heading: [] for heading in GROUPS}}
-        for parameter, record in shown:
-            known = [headings[name] for name in parameter.opts if name in headings]
-            grouped[known[0] if known else "Options"].append(record)
+        for option in options:
+            known = [headings[name] for name in option.opts if name in headings]
+            record = option.get_help_record(ctx)
+            grouped[known[0] if known else "Options"] += [record] if record else []
         for heading in [name for name in GROUPS if len(grouped[name]) == 1]:
             grouped["Options"] += grouped.pop(heading)
         for heading, records in grouped.items():
@@ -121,6 +122,7 @@ def write_facts(formatter: click.HelpFormatter, facts: Mapping[str, Mapping[str,
 
 def split_examples(text: str) -> tuple[str, str]:
     """Return what a docstring says before its examples, and the examples, indented."""
-    cleaned = text if "\b" in text else f"{text}\n\b"
+    cleaned = inspect.cleandoc(text)
+    cleaned = cleaned if "\b" in cleaned else f"{cleaned}\n\b"
     said, _, examples = cleaned.rpartition("\b")
     return said.rstrip(), "\n".join(f"  {line.strip()}" for line in examples.splitlines() if line.strip())

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 def offered_languages(languages: Sequence[str], incomplete: str) -> list[str]:
     """Return what a list of languages, begun, can go on with: each one not named yet, in place of its last part."""
     before, comma, begun = incomplete.rpartition(",")
+    begun = begun.strip()
     named = {part.strip().lower() for part in before.split(",")}
     return [
         f"{before}{comma}{lang}"

@@ -21,7 +21,8 @@ def render_passage(found: PassageInContext, hit: Hit, paint: Paint = PLAIN) -> l
         hit: The hit that it is, which says what of it is closest to which query.
         paint: Puts colours on it; what stands around the passage is faint.
     """
-    head = f"{hit.rank:>3}  {paint(found.lang, Look.LANG)}  {paint(where_told(found), Look.PLACE)}"
+    rank, score = paint(f"{hit.rank:>3}", Look.RANK), paint(f"{hit.score:.3f}", Look.FAINT)
+    head = f"{rank}  {score}  {paint(found.lang, Look.LANG)}  {paint(where_told(found), Look.PLACE)}"
     lines = [f"{head}{paint(f':{found.start}-{found.end}', Look.FAINT)}"]
     if found.title:
         lines.append(f"     {paint(isolate(' '.join(found.title.split())), Look.TITLE)}")
@@ -52,11 +53,13 @@ def _spans(found: PassageInContext, hit: Hit) -> list[Span]:
 
 
 def _faint(text: str, paint: Paint) -> list[str]:
-    return list(_lines(text, [(0, len(text), Look.FAINT)], paint)) if text.strip() else []
+    shown = text.strip()
+    return list(_lines(shown, [(0, len(shown), Look.FAINT)], paint))
 
 
 def _lines(text: str, spans: Sequence[Span], paint: Paint) -> Iterator[str]:
     """Yield the lines of a text, each isolated by itself."""
+    text = text.replace("\t", " ")  # a tab would be left out as what steers a terminal
     at = 0
     for line in text.splitlines(keepends=True):
         shown = line.rstrip()
