@@ -107,7 +107,7 @@ def _memory() -> Finding:
 def _home() -> Iterator[Finding]:
     """Yield what is found of the folder for models."""
     folder = home()
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if _is_there(path))
     used = f"{folder}" + ("" if there == folder.absolute() else " (not there yet)")
     free = shutil.disk_usage(there).free
     text = f"{used}, {told_size(free)} free"
@@ -119,6 +119,14 @@ def _home() -> Iterator[Finding]:
         yield Finding("machine", "cache", State.WARN, f"{text}; on a network drive ({network})", remedy)
     else:
         yield Finding("machine", "cache", State.OK, text)
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether a path is there; what nobody lets us look at is as good as not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def network_drive(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str:

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import time
 import tomllib
 from pathlib import Path
@@ -21,7 +23,7 @@ from index.store import current_generation
 from search.cli import main
 from search.doctor import Finding, State, examine
 from search.doctor_machine import EXTRAS, NEEDED, cpu_share, network_drive, told_size, version_of
-from tests.builds import ROOT, command, documents, make_index, run
+from tests.builds import ROOT, command, documents, environment, make_index, run
 
 
 def tongues(*args: str) -> Result:
@@ -191,12 +193,22 @@ def test_sources_that_are_gone_and_files_not_read(tiny_model: Path, tmp_path: Pa
     )
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tmp_path.chmod(0o500)
-    monkeypatch.setenv("TONGUES_HOME", str(tmp_path / "home"))
-    assert found()["machine", "cache"]["state"] == "warn"
-    tmp_path.chmod(0o700)
+@pytest.mark.parametrize("folder", ["/nowhere-here/home", "{tmp_path}/closed/home"])
+def test_a_cache_that_cannot_be_written(folder: str, tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(0o700)
+    code = (  # root may write anywhere, so it becomes nobody once all is imported
+        "import os\nfrom search.doctor_machine import _home\nimport platformdirs\n"
+        "if os.getuid() == 0: os.setuid(65534)\n"
+        "print([(one.state.value, one.text, one.remedy) for one in _home()])"
+    )
+    closed = tmp_path / "closed"
+    if os.getuid() != 0:
+        closed.chmod(0)
+    changes = environment(TONGUES_HOME=folder.format(tmp_path=tmp_path))
+    done = subprocess.run([sys.executable, "-c", code], env=changes, cwd=ROOT, capture_output=True, check=False)
+    closed.chmod(0o700)
+    assert done.stdout.startswith(b"[('warn', '"), done.stderr
+    assert b"it cannot be written" in done.stdout
 
 
 def test_limits_of_threads_are_told(built: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
