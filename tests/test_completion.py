@@ -19,7 +19,7 @@ from index.config import OFFLINE_MODEL
 from search.cli import main
 from search.completion import languages_of
 from search.completion_words import offered_languages
-from tests.builds import ROOT, documents, environment, make_index
+from tests.builds import documents, environment, make_index
 
 HEAVY = ("faiss", "numpy", "openvino", "sqlite3", "tokenizers", "torch", "regex")
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from index.sample_corpus import SAMPLES
 from search.cli import main
 from search.cli_help import GROUPS, STATUSES, Documented, split_examples
-from tests.builds import ROOT, environment
+from tests.builds import environment
 from tests.programs import Programs
 
 EXAMPLES = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -207,7 +206,7 @@ def test_programs_that_are_not_there_or_fail(
 ) -> None:
     (sources / "a.txt").write_text(TEXT, "utf-8")
     hit, manifest = found(built(sources, "a.txt"), "sheep graze hills")
-    with pytest.raises(InputError, match="no program here to open it with. Name a program for it in EDITOR"):
+    with pytest.raises(InputError, match=r"no program here to open it with\. Name a program for it in EDITOR"):
         open_hit(hit, manifest)
     monkeypatch.setenv("EDITOR", "nowhere")
     with pytest.raises(InputError, match="nowhere: cannot be run"):
@@ -292,7 +291,7 @@ def test_a_question_is_not_taken_for_a_number(arguments: list[str], parsed: list
 
 
 @pytest.fixture(scope="module")
-def indexed(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def indexed(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("open")
     (folder / "a.txt").write_text(TEXT, "utf-8")
     (folder / "b.txt").write_text("Another text of bread.\n", "utf-8")
@@ -300,7 +299,7 @@ def indexed(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         build(["a.txt", "b.txt"], folder / "index", settings=settings)
-    yield folder
+    return folder
 
 
 @pytest.mark.parametrize(
