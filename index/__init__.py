@@ -36,7 +36,10 @@ if TYPE_CHECKING:
         StrictError,
         TonguesError,
     )
+    from index.exporter import ExportReport, export
+    from index.importer import ImportReport, import_passages
     from index.progress import Progress
+    from index.ready import ReadyFields
     from index.records import Document, Mark, Rejected
     from index.repairer import RepairReport, repair
     from index.store import Store
@@ -53,8 +56,10 @@ __all__ = [
     "Document",
     "Encoder",
     "EncoderMismatchError",
+    "ExportReport",
     "ExtraMissingError",
     "FieldNames",
+    "ImportReport",
     "IndexDamagedError",
     "IndexFormatError",
     "IndexKind",
@@ -66,6 +71,7 @@ __all__ = [
     "Precision",
     "Progress",
     "QueryError",
+    "ReadyFields",
     "Rejected",
     "RepairReport",
     "SettingsError",
@@ -78,6 +84,8 @@ __all__ = [
     "__version__",
     "build",
     "build_documents",
+    "export",
+    "import_passages",
     "open_encoder",
     "repair",
     "update",
@@ -95,8 +103,10 @@ _HOMES = {
     "Document": "index.records",
     "Encoder": "index.encoder",
     "EncoderMismatchError": "index.errors",
+    "ExportReport": "index.exporter",
     "ExtraMissingError": "index.errors",
     "FieldNames": "index.config",
+    "ImportReport": "index.importer",
     "IndexDamagedError": "index.errors",
     "IndexFormatError": "index.errors",
     "IndexKind": "index.config",
@@ -108,6 +118,7 @@ _HOMES = {
     "Precision": "index.config",
     "Progress": "index.progress",
     "QueryError": "index.errors",
+    "ReadyFields": "index.ready",
     "Rejected": "index.records",
     "SettingsError": "index.errors",
     "Store": "index.store",
@@ -117,6 +128,8 @@ _HOMES = {
     "VectorNumbers": "index.config",
     "build": "index.builder",
     "build_documents": "index.builder",
+    "export": "index.exporter",
+    "import_passages": "index.importer",
     "open_encoder": "index.encoder",
     "RepairReport": "index.repairer",
     "UpdateReport": "index.updater",

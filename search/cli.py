@@ -16,6 +16,8 @@ from index.version import __version__
 from search.cli_ask import search, shell
 from search.cli_build import build, build_and_report, refit, told_fitted
 from search.cli_eval import evaluate_sets
+from search.cli_export import export, import_ready
+from search.cli_mcp import mcp
 from search.cli_options import index_option, quiet_option
 from search.cli_update import repair, update
 from search.render import render_answer
@@ -53,7 +55,7 @@ def main(debug: bool) -> None:
     """
 
 
-for _command in (build, update, refit, repair, search, shell, evaluate_sets):
+for _command in (build, update, refit, repair, search, shell, evaluate_sets, export, import_ready, mcp):
     main.add_command(_command)
 
 
