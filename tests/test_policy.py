@@ -87,7 +87,7 @@ HOMES = {
     "prometheus_client": {"search/server/metrics.py"},
     "py3langid": {"index/language_model.py"},
     "pyarrow": {"index/parquet.py"},
-    "pydantic": {"search/server/app.py", "search/server/schema.py"},
+    "pydantic": {"search/mcp_server.py", "search/server/app.py", "search/server/schema.py"},
     "pymilvus": {"index/milvus_client.py"},
     "ray": {"index/ray_embedding.py"},
     "scipy": {"search/metrics.py"},
