@@ -143,6 +143,7 @@ def bash(programs: Path, place: Path) -> Iterator[pexpect.spawn[str]]:
         encoding="utf-8",
         timeout=60,
         dimensions=(24, 200),
+        use_poll=True,  # a long run of tests may have more files open than select takes
     )
     child.expect_exact("READY> ")
     child.sendline('eval "$(tongues completion bash)"; bind "set bell-style none"; echo done')

@@ -193,6 +193,7 @@ def typed(directory: Path) -> Iterator[pexpect.spawn[str]]:
         encoding="utf-8",
         timeout=SECONDS,
         dimensions=(24, 100),
+        use_poll=True,  # a long run of tests may have more files open than select takes
     )
     child.expect_exact(PROMPT)
     yield child
