@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -91,7 +91,7 @@ def languages_of(directory: str) -> list[str]:
         name = read_small(Path(directory) / CURRENT, _LONGEST_NAME).decode("ascii").strip()
         if not re.fullmatch(r"g[0-9]+", name):
             return []
-        manifest = parse_json(read_small(Path(directory) / GENERATIONS / name / MANIFEST, _LONGEST).decode())
+        manifest: Any = parse_json(read_small(Path(directory) / GENERATIONS / name / MANIFEST, _LONGEST).decode())
         counts = {str(lang): int(n) for lang, n in manifest["counts"]["languages"].items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return []

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
-import pexpect
 import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
@@ -21,6 +22,7 @@ from search.completion import languages_of
 from search.completion_words import offered_languages
 from tests.builds import documents, environment, make_index
 
+pexpect: Any = importlib.import_module("pexpect")  # it has no types
 HEAVY = ("faiss", "numpy", "openvino", "sqlite3", "tokenizers", "torch", "regex")
 
 
@@ -132,17 +134,18 @@ def test_a_press_of_tab_loads_nothing_heavy(place: Path, programs: Path) -> None
 
 
 @pytest.fixture
-def bash(programs: Path, place: Path) -> Iterator[pexpect.spawn[str]]:
+def bash(programs: Path, place: Path) -> Iterator[Any]:
     if sys.platform == "win32" or not shutil.which("bash"):
         pytest.fail("these tests need bash")
     child = pexpect.spawn(
         "bash",
         ["--norc", "--noprofile"],
-        env=of_shell(programs, INPUTRC=os.devnull),  # type: ignore[arg-type]
+        env=of_shell(programs, INPUTRC=os.devnull),
         cwd=str(place),
         encoding="utf-8",
         timeout=60,
         dimensions=(24, 200),
+        use_poll=True,  # a long run of tests may have more files open than select takes
     )
     child.expect_exact("READY> ")
     child.sendline('eval "$(tongues completion bash)"; bind "set bell-style none"; echo done')
@@ -163,7 +166,7 @@ def bash(programs: Path, place: Path) -> Iterator[pexpect.spawn[str]]:
         ("tongues build --out no\t", "tongues build --out notes/"),
     ],
 )
-def test_bash_completes(typed: str, completed: str, bash: pexpect.spawn[str]) -> None:
+def test_bash_completes(typed: str, completed: str, bash: Any) -> None:
     bash.send(typed)
     bash.expect_exact(completed.strip())
     bash.sendcontrol("c")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import pexpect
 import pytest
 
 from index.builder import build
@@ -21,6 +22,7 @@ from tests.builds import ROOT, environment
 from tests.programs import Programs
 from tests.toys import ToyEncoder
 
+pexpect: Any = importlib.import_module("pexpect")  # it has no types
 SECONDS = 60
 LONG = "The bakery sells fresh bread every morning. " * 12 + "\n\nThe dairy next to it sells milk. " * 12
 
@@ -183,16 +185,17 @@ def test_tab_offers_hits_of_every_language(shell: Shell) -> None:
 
 
 @pytest.fixture
-def typed(directory: Path) -> Iterator[pexpect.spawn[str]]:
+def typed(directory: Path) -> Iterator[Any]:
     changes = environment(TERM="dumb", INPUTRC=os.devnull)
     child = pexpect.spawn(
         sys.executable,
         ["-m", "tests.slow_shell", str(directory / "index")],
-        env=changes,  # type: ignore[arg-type]
+        env=changes,
         cwd=str(ROOT),
         encoding="utf-8",
         timeout=SECONDS,
         dimensions=(24, 100),
+        use_poll=True,  # a long run of tests may have more files open than select takes
     )
     child.expect_exact(PROMPT)
     yield child
@@ -200,7 +203,7 @@ def typed(directory: Path) -> Iterator[pexpect.spawn[str]]:
 
 
 @at_a_terminal
-def test_an_interrupt_drops_a_question(typed: pexpect.spawn[str]) -> None:
+def test_an_interrupt_drops_a_question(typed: Any) -> None:
     typed.sendline("a slow one")
     typed.expect_exact("computing")
     typed.sendintr()
@@ -222,7 +225,7 @@ def test_an_interrupt_drops_a_question(typed: pexpect.spawn[str]) -> None:
 
 
 @at_a_terminal
-def test_tab_and_the_up_arrow_at_the_prompt(typed: pexpect.spawn[str]) -> None:
+def test_tab_and_the_up_arrow_at_the_prompt(typed: Any) -> None:
     typed.send(":la\tl\t\r")
     typed.expect_exact("languages: lt")
     typed.expect_exact(PROMPT)
