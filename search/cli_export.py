@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from index.config import BuildSettings, IndexKind, ModelSettings, Precision, VectorNumbers
+from search.cli_help import Documented
 from search.cli_options import backend_options, choice_option, index_option, quiet_option
 from search.terminal import progress_for
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from index.importer import ImportReport
 
 
-@click.command()
+@click.command(cls=Documented)
 @index_option
 @click.option(
     "--out",
@@ -45,7 +46,7 @@ def export(directory: str, out: str, vectors: bool, quiet: bool) -> None:
         click.echo(f"{out}: {report.passages:,} passages{what}, {report.n_bytes / 1e6:,.1f} MB.", err=True)
 
 
-@click.command("import")
+@click.command("import", cls=Documented)
 @click.argument("source", metavar="FILE|DIR")
 @click.option("--out", required=True, metavar="DIR", help="The index directory: new, empty, or an index to replace.")
 @click.option("--model", default=None, help="The model that made the vectors.  [default: what an export tells]")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from search.cli_help import Documented
 from search.cli_options import backend_options, index_option, model_option, quiet_option
 from search.terminal import progress_for
 
 
-@click.command()
+@click.command(cls=Documented)
 @index_option
 @model_option
 @backend_options
@@ -22,7 +23,6 @@ def mcp(directory: str, model: str | None, backend: str, threads: int, quiet: bo
 
     \b
     tongues mcp --index /path/to/my-index
-    claude mcp add my-documents -- tongues mcp --index /path/to/my-index
     """
     from search.mcp_server import serve
 
