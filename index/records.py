@@ -30,6 +30,19 @@ UNKNOWN_LANG = "und"
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Where in its source a document is, from a character on: on a page, on a slide, at a time.
+
+    Attributes:
+        start: Offset of the first character in the document's text.
+        locator: ``page=3``, ``slide=4``, ``chapter=2`` (each from 1), or ``t=61.5`` (seconds from the beginning).
+    """
+
+    start: int
+    locator: str
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """One document as read.
 
@@ -41,6 +54,7 @@ class Document:
         lang: The declared BCP 47 language, or "" when it is to be detected.
         metadata: Further fields of the record, as read.
         title_in_text: Whether the title is a line of ``text`` (a heading), which the model reads anyway.
+        marks: The pages, slides or times of a paged or timed source, their starts ascending.
     """
 
     doc_id: str
@@ -50,6 +64,7 @@ class Document:
     lang: str = ""
     metadata: Mapping[str, object] = field(default_factory=dict)
     title_in_text: bool = False
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
