@@ -53,9 +53,9 @@ def read(file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Doc
                 raise InputError("its text is encrypted (it was sold with a lock); only its own program can show it.")
             page = parse_xhtml(decode_markup(archive.read(name)))
             writer.mark(f"chapter={number}")
-            n_before = len(writer.text)
+            before = writer.length
             _write_page(writer, page)
-            number += len(writer.text) > n_before
+            number += writer.length > before
     told = _told(package)
     metadata = {name: told.get(name, "") for name in ("date", "publisher", "identifier")}
     author = {"author": told.get("creator", "")}

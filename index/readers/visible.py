@@ -36,6 +36,8 @@ _LONGEST_CELL = 400
 """Characters of a cell above which its table only arranges a page."""
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _TYPES = ("{http://www.idpf.org/2007/ops}type", "epub:type", "role")
+_PRINTED = ("pagebreak", "noteref", "backlink")
+"""What books say of elements that hold only a page's number, a note's, or a sign to go back."""
 _SPACES = re.compile(r"[ \t\r\n\f]+")
 
 
@@ -87,7 +89,7 @@ class _Walk:
             name_of(element) in self._unseen
             or element.get("hidden") is not None
             or bool(_HIDDEN.search(element.get("style") or ""))
-            or any("pagebreak" in (element.get(name) or "") for name in _TYPES)
+            or any(kind in (element.get(name) or "") for name in _TYPES for kind in _PRINTED)
         )
 
     def _start(self, element: Element) -> None:

@@ -36,7 +36,8 @@ class TextWriter:
 
     def __init__(self) -> None:
         self._parts: list[str] = []
-        self._length = 0
+        self.length = 0
+        """Characters written so far."""
         self._last = ""
         self._kinds: set[str] = set()
         self._marks: list[Mark] = []
@@ -87,9 +88,9 @@ class TextWriter:
         return kind in self._kinds
 
     def _append(self, text: str, before: str) -> None:
-        start = self._length + len(before)
+        start = self.length + len(before)
         self._parts += [before, text]
-        self._length = start + len(text)
+        self.length = start + len(text)
         if self._pending:
             self._marks.append(Mark(start, self._pending))
             self._pending = ""
