@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from index.errors import InputError
+from index.locators import told_locator
+
 if TYPE_CHECKING:
     from typing import TypeAlias
 
@@ -36,10 +39,20 @@ class Mark:
     Attributes:
         start: Offset of the first character in the document's text.
         locator: ``page=3``, ``slide=4``, ``chapter=2`` (each from 1), or ``t=61.5`` (seconds from the beginning).
+
+    Raises:
+        InputError: When the start is below 0, or the locator is none of these.
     """
 
     start: int
     locator: str
+
+    def __post_init__(self) -> None:
+        if self.start < 0 or not told_locator(self.locator):
+            raise InputError(
+                f"a mark has the locator {self.locator[:40]!r} from character {self.start} on; it takes page=3, "
+                "slide=4, chapter=2 or t=61.5, from a character from 0 on."
+            )
 
 
 @dataclass(frozen=True, slots=True)
