@@ -82,9 +82,7 @@ def _parse(data: bytes) -> EmailMessage:
 class _Message:
     """One message and what is attached to it, as documents."""
 
-    def __init__(
-        self, file: SourceFile, fields: FieldNames, encoding: str, where: str = "", depth: int = 1
-    ) -> None:
+    def __init__(self, file: SourceFile, fields: FieldNames, encoding: str, where: str = "", depth: int = 1) -> None:
         self._file = file
         self._fields = fields
         self._encoding = encoding
@@ -189,7 +187,7 @@ class _Message:
             except InputError as error:
                 yield Rejected(where, str(error))
             return
-        from index.readers.registry import is_supported, read_file
+        from index.readers.registry import is_supported, read_here
 
         if not is_supported(suffix) or suffix in _CONTAINERS:
             return
@@ -200,7 +198,7 @@ class _Message:
             path = Path(folder, f"attached{suffix}")
             path.write_bytes(data)
             item_file = replace(within, place=str(path), source=where, size=len(data))
-            for item in read_file(item_file, fields=self._fields, encoding=self._encoding):
+            for item in read_here(item_file, fields=self._fields, encoding=self._encoding):
                 if isinstance(item, Document):
                     yield replace(item, source=self._file.source)
                 else:
@@ -224,11 +222,11 @@ def _attached(message: EmailMessage) -> Iterator[EmailMessage]:
     while pending:
         part = pending.pop()
         is_message = part.get_content_type() == "message/rfc822"
+        is_file = is_message or part.get_content_disposition() == "attachment" or bool(part.get_filename())
         if part.is_multipart() and not is_message:
             pending += reversed([cast("EmailMessage", inner) for inner in part.iter_parts()])
-        elif id(part) not in body and part is not message:
-            if is_message or part.get_content_disposition() == "attachment" or part.get_filename():
-                yield part
+        elif is_file and id(part) not in body and part is not message:
+            yield part
 
 
 def _name(part: EmailMessage) -> str:

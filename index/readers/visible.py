@@ -23,14 +23,16 @@ _CELLS = frozenset(["td", "th", "cell"])
 _BREAKS = frozenset(["br", "lb"])
 _VERBATIM = frozenset(["pre", "listing"])
 _INLINE = frozenset(
-    "a abbr acronym b bdi bdo big cite code data del dfn em font hi i ins kbd label mark nobr q ref ruby rb s samp "
-    "small span strike strong sub sup time tt u var wbr math mi mn mo mrow".split()
-)
+    ["a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "hi",
+     "i", "ins", "kbd", "label", "mark", "nobr", "q", "ref", "ruby", "rb", "s", "samp", "small", "span",
+     "strike", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr", "math", "mi", "mn", "mo", "mrow"]
+)  # fmt: skip
 """Elements that stand within a line; every other one begins a block."""
 UNSEEN = frozenset(
-    "applet area audio base button canvas datalist embed head iframe input link map meta noframes noscript option "
-    "param rp rt script select source style svg template textarea title track video".split()
-)
+    ["applet", "area", "audio", "base", "button", "canvas", "datalist", "embed", "head", "iframe", "input",
+     "link", "map", "meta", "noframes", "noscript", "option", "param", "rp", "rt", "script", "select", "source",
+     "style", "svg", "template", "textarea", "title", "track", "video"]
+)  # fmt: skip
 """Elements of a page whose content is not its text."""
 _LONGEST_CELL = 400
 """Characters of a cell above which its table only arranges a page."""

@@ -29,7 +29,8 @@ ISOLATED = True
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _NOTES = {"footnotes": "footnoteReference", "endnotes": "endnoteReference"}
-_LEFT_OUT = frozenset([f"{_W}{name}" for name in ("del", "moveFrom", "pPr", "rPr", "instrText", "delText")] + [_FALLBACK])
+_UNSEEN = ("del", "moveFrom", "pPr", "rPr", "instrText", "delText")
+_LEFT_OUT = frozenset([*(f"{_W}{name}" for name in _UNSEEN), _FALLBACK])
 _SIGNS = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "\u2011"}
 _OFF = ("0", "false", "off", "none")
 _HEADING = re.compile(r"heading ([1-9])$", re.IGNORECASE)
@@ -67,9 +68,7 @@ class _Body:
     def __init__(self, opened: Opened, writer: TextWriter) -> None:
         self._writer = writer
         self._levels = _heading_levels(opened)
-        self._notes = {
-            reference: _read_notes(opened, part, reference) for part, reference in _NOTES.items()
-        }
+        self._notes = {reference: _read_notes(opened, part, reference) for part, reference in _NOTES.items()}
         self._boxes: list[Element] = []
         self._cited: list[Element] = []
 
