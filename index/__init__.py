@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         TonguesError,
     )
     from index.progress import Progress
-    from index.records import Document, Rejected
+    from index.records import Document, Mark, Rejected
     from index.repairer import RepairReport, repair
     from index.store import Store
     from index.updater import UpdateReport, update, update_documents
@@ -59,6 +59,7 @@ __all__ = [
     "IndexFormatError",
     "IndexKind",
     "InputError",
+    "Mark",
     "ModelError",
     "ModelSettings",
     "NoIndexError",
@@ -100,6 +101,7 @@ _HOMES = {
     "IndexFormatError": "index.errors",
     "IndexKind": "index.config",
     "InputError": "index.errors",
+    "Mark": "index.records",
     "ModelError": "index.errors",
     "ModelSettings": "index.config",
     "NoIndexError": "index.errors",

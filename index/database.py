@@ -36,7 +36,7 @@ _OCCURRENCES_INDEX = "CREATE INDEX occurrences_by_document ON occurrences (doc, 
 _LEFT_OUT = """CREATE TABLE left_out (
     doc INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL
 )"""
-_STATEMENTS = (
+_STATEMENTS_3 = (
     """CREATE TABLE documents (
     doc INTEGER PRIMARY KEY, source TEXT NOT NULL, doc_id TEXT NOT NULL, title TEXT NOT NULL, lang TEXT NOT NULL,
     metadata TEXT NOT NULL, content TEXT NOT NULL, n_chars INTEGER NOT NULL, UNIQUE (source, doc_id)
@@ -52,7 +52,11 @@ _STATEMENTS = (
     source TEXT PRIMARY KEY, doc_id TEXT NOT NULL, status TEXT NOT NULL, sha256 TEXT NOT NULL
 ) WITHOUT ROWID""",
 )
-"""SQLite keeps statements as they are written, and so they are compared."""
+"""Those of format 3. SQLite keeps statements as they are written, and so they are compared."""
+_MARKS = """CREATE TABLE marks (
+    doc INTEGER NOT NULL, start INTEGER NOT NULL, locator TEXT NOT NULL, PRIMARY KEY (doc, start)
+) WITHOUT ROWID"""
+_STATEMENTS = (*_STATEMENTS_3, _MARKS)
 _OLD_STATEMENTS = (
     """CREATE TABLE documents (
     doc INTEGER PRIMARY KEY, source TEXT NOT NULL, doc_id TEXT NOT NULL, title TEXT NOT NULL, lang TEXT NOT NULL,
@@ -66,7 +70,7 @@ _OLD_STATEMENTS = (
 )
 """Those of formats 1 and 2."""
 
-_TABLES = ("documents", "passages", "occurrences", "left_out", "rejected", "files")
+_TABLES = ("documents", "passages", "occurrences", "left_out", "rejected", "files", "marks")
 _OLD_TREES = (
     ("documents NOT INDEXED", "n_chars"),
     ("documents INDEXED BY sqlite_autoindex_documents_1", "source"),
@@ -77,13 +81,22 @@ _OLD_TREES = (
     ("left_out NOT INDEXED", "end"),
     ("rejected NOT INDEXED", "reason"),
 )
-_TREES = (
+_TREES_3 = (
     *_OLD_TREES,
     ("left_out INDEXED BY left_out_by_document", "doc"),
     ("rejected INDEXED BY rejected_by_source", "source"),
     ("files", "sha256"),
 )
+_TREES = (*_TREES_3, ("marks", "locator"))
 """Every b-tree of the file, with a column that is read from it and from no other."""
+
+_FORMS = {
+    1: (_OLD_STATEMENTS, _OLD_TREES),
+    2: (_OLD_STATEMENTS, _OLD_TREES),
+    3: (_STATEMENTS_3, _TREES_3),
+    4: (_STATEMENTS, _TREES),
+}
+"""What the database of each format holds."""
 
 LONGEST_VALUE = 2**26
 """The most bytes of one value, written and read: four times the longest record of a file that is read."""
@@ -133,6 +146,8 @@ _FUNCTIONS = frozenset(("count", "coalesce", "nullif", "sum"))
 def open_to_write(path: Path) -> sqlite3.Connection:
     """Open the database of a generation that is being written; it is made where there is none.
 
+    The copy of one in format 3 becomes one in the format that is written now.
+
     Raises:
         DatabaseError: When it cannot be written.
     """
@@ -144,6 +159,8 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA trusted_schema = OFF;")
         if is_new:
             database.executescript(";".join(_STATEMENTS))
+        elif not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'marks'").fetchone():
+            database.execute(_MARKS)
     except BaseException:
         database.close()
         raise
@@ -178,9 +195,8 @@ class Database:
             self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
             self._steps = _STEPS_TO_OPEN
             self._harden(self._connection)
-            is_old = format_version < 3
-            self._trees = _OLD_TREES if is_old else _TREES
-            self._statistics = _check_schema(self._connection, _OLD_STATEMENTS if is_old else _STATEMENTS)
+            statements, self._trees = _FORMS[format_version]
+            self._statistics = _check_schema(self._connection, statements)
         except (sqlite3.Error, OSError, ValueError, RuntimeError) as error:
             self.close()
             raise IndexDamagedError(f"{path}: cannot be read ({self._told(error)}). {REPAIR}") from error

@@ -139,6 +139,10 @@ class DocumentWriter:
         )
         if cursor.rowcount == 0 or cursor.lastrowid is None:
             raise InputError(f"the id {document.doc_id!r} is used twice in it; give each document its own")
+        self._database.executemany(
+            "INSERT OR REPLACE INTO marks VALUES (?, ?, ?)",  # of an empty page and the next one, the next
+            [(cursor.lastrowid, mark.start, mark.locator) for mark in document.marks],
+        )
         return cursor.lastrowid
 
     def _row_of(self, passage: Passage, new: dict[str, tuple[int, Passage]]) -> int:
@@ -175,7 +179,7 @@ class DocumentWriter:
         rows = self._database.execute("SELECT row FROM occurrences WHERE doc = ?", (doc,)).fetchall()
         self._loosened.update(row for (row,) in rows)
         self._new_loosened.update(row for (row,) in rows)
-        for table in ("occurrences", "left_out", "documents"):
+        for table in ("occurrences", "left_out", "marks", "documents"):
             self._database.execute(f"DELETE FROM {table} WHERE doc = ?", (doc,))
 
     def take_loosened(self) -> list[int]:
@@ -261,6 +265,7 @@ def content_hash(document: Document) -> str:
         str(document.title_in_text),
         document.source,
         document.doc_id,
+        *(f"{mark.start} {mark.locator}" for mark in document.marks),
     )
     try:
         return hashlib.blake2b("\0".join(f"{len(part)}:{part}" for part in parts).encode(), digest_size=20).hexdigest()

@@ -18,9 +18,10 @@ from index.errors import REPAIR, EncoderMismatchError, IndexDamagedError, IndexF
 from index.guarded import open_regular, parse_json, read_small, regular_size
 from index.layout import MANIFEST
 
-FORMAT_VERSION = 3
-"""What is written. Format 2 had one segment and could not be updated; format 1 had no sentences, words and offsets."""
-READ_VERSIONS = (1, 2, 3)
+FORMAT_VERSION = 4
+"""What is written. Format 3 had no pages and times; format 2 had one segment and could not be updated; format 1 had no
+sentences, words and offsets."""
+READ_VERSIONS = (1, 2, 3, 4)
 
 LONGEST = 16 * 1024 * 1024
 """The most bytes of a manifest: the names of some 160,000 sources. JSON may take twenty times as much once parsed."""
@@ -200,7 +201,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _in_segments(data: dict[str, Any]) -> dict[str, Any]:
-    """Return a manifest's data as format 3 has it: what was written before is one segment."""
+    """Return a manifest's data as format 3 has it: what was written before that is one segment."""
     if data["format_version"] > 2:
         return data
     counts = data["counts"]

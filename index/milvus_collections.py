@@ -172,6 +172,17 @@ class MilvusCollections(MilvusConnection):
         )
         return {int(record[ROW]): record for record in found}
 
+    def row_of(self, collection: str, passage_id: str) -> int | None:
+        """Return the row of the passage with an id; None when there is none."""
+        found = self.ask(
+            f"reading {collection}",
+            lambda left: self.client.query(
+                collection, filter=f"{PASSAGE_ID} == {_quoted(passage_id)}", output_fields=[ROW], timeout=left, limit=1
+            ),
+            needs=collection,
+        )
+        return int(found[0][ROW]) if found else None
+
     def aliases(self, collection: str) -> list[str]:
         """Return the other names of a collection."""
         told = self.ask(f"asking for {collection}", lambda left: self.client.list_aliases(collection, timeout=left))

@@ -24,12 +24,12 @@ from index.milvus_collections import MilvusCollections
 from index.milvus_place import MilvusPlace
 from index.milvus_store import MilvusContents, MilvusReader
 from index.milvus_writer import MilvusWriter
-from index.passages import Texts
+from index.passages import Placed, Texts
 from index.progress import Progress
 from index.records import passage_id
 from index.sentence_files import SENTENCE_FILES
 from index.sentence_vectors import FoundSentences, SentenceVectors
-from index.stored import StoredDocuments, StoredPassage
+from index.stored import Occurrence, StoredDocuments, StoredPassage
 from index.vectors import open_array, open_vectors
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 1_024
 """Passages read and sent at a time."""
+_ROWS_LOOKED_AT = 8
+"""Rows around a passage, beside twice as many as wanted, in which its neighbours are looked for."""
 
 
 def check_place(settings: BuildSettings, directory: Path) -> BuildSettings:
@@ -209,6 +211,28 @@ class PassagesInMilvus:
                     f"{self._place}: row {row} holds another text than was written. Build the index again."
                 )
         return found
+
+    def row_of(self, passage_id: str) -> int | None:
+        """Return the row of a passage; None when there is none with this id."""
+        return self._reader.row_of(passage_id)
+
+    def around(self, row: int, place: Occurrence, n: int) -> tuple[list[Placed], list[Placed]]:
+        """Return the passages around a place, as ``Passages`` has it.
+
+        They were written one after the other, so the rows near by are looked at: a neighbour that stood somewhere else
+        before is not found.
+        """
+        far = 2 * n + _ROWS_LOOKED_AT
+        near = range(max(0, row - far), min(len(self._codes), row + far + 1))
+        placed = {
+            other.start: Placed(passage, other.start)
+            for passage in self.passages(near)
+            for other in passage.occurrences
+            if (other.source, other.doc_id) == (place.source, place.doc_id)
+        }
+        before = [placed[start] for start in sorted(placed) if start < place.start]
+        after = [placed[start] for start in sorted(placed) if start > place.start]
+        return before[len(before) - min(n, len(before)) :], after[:n]
 
     def iter_texts(self) -> Texts:
         """Yield the texts of all passages, in the order of their rows."""

@@ -175,6 +175,10 @@ class MilvusReader:
         with self._reading():
             return [passage_of(record) for record in self._read(rows, PASSAGE_FIELDS)]
 
+    def row_of(self, passage_id: str) -> int | None:
+        """Return the row of a passage; None when there is none with this id."""
+        return self._connection.row_of(self.collection, passage_id)
+
     def blocks(self, n_rows: int = _LONG_AT_ONCE) -> Iterator[Block]:
         """Yield everything in order of the rows, for a build that uses the vectors again.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from index.sentence_vectors import FoundSentences, SentenceVectors
-from index.stored import StoredDocuments, StoredPassage
+from index.stored import Occurrence, StoredDocuments, StoredPassage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,19 @@ Texts: TypeAlias = Iterator[Part]
 _LARGE = 20_000
 """Rows from which a vector index is quantized: then a filter of nearly all rows costs more than more candidates."""
 _MARGIN = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A passage at one of its places: the offsets of its characters in the text of a document."""
+
+    passage: StoredPassage
+    start: int
+
+    @property
+    def end(self) -> int:
+        """Offset just after the last character."""
+        return self.start + len(self.passage.text)
 
 
 class Passages(Protocol):
@@ -44,6 +58,12 @@ class Passages(Protocol):
 
     def passages(self, rows: Sequence[int]) -> list[StoredPassage]:
         """Return the passages of rows, in the order given."""
+
+    def row_of(self, passage_id: str) -> int | None:
+        """Return the row of a passage; None when there is none with this id."""
+
+    def around(self, row: int, place: Occurrence, n: int) -> tuple[list[Placed], list[Placed]]:
+        """Return up to ``n`` passages of a document before a place of a row, and after it, in the order of the text."""
 
     def iter_texts(self) -> Texts:
         """Yield the texts of all passages, in the order of their rows."""
@@ -121,6 +141,18 @@ class PassagesInFiles:
     def passages(self, rows: Sequence[int]) -> list[StoredPassage]:
         """Return the passages of rows, in the order given."""
         return self._documents.passages(rows)
+
+    def row_of(self, passage_id: str) -> int | None:
+        """Return the row of a passage; None when there is none with this id."""
+        return self._documents.row_of(passage_id)
+
+    def around(self, row: int, place: Occurrence, n: int) -> tuple[list[Placed], list[Placed]]:
+        """Return the passages around a place, as ``Passages`` has it."""
+        del row  # the database finds them by their document
+        before, after = self._documents.rows_around(place, n)
+        found = self.passages([row for row, _ in (*before, *after)])
+        placed = [Placed(one, start) for one, (_, start) in zip(found, (*before, *after), strict=True)]
+        return placed[: len(before)], placed[len(before) :]
 
     def iter_texts(self) -> Texts:
         """Yield the texts of all passages, in the order of their rows."""

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from index.errors import InputError
+from index.locators import told_locator
+
 if TYPE_CHECKING:
     from typing import TypeAlias
 
@@ -30,6 +33,29 @@ UNKNOWN_LANG = "und"
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Where in its source a document is, from a character on: on a page, on a slide, at a time.
+
+    Attributes:
+        start: Offset of the first character in the document's text.
+        locator: ``page=3``, ``slide=4``, ``chapter=2`` (each from 1), or ``t=61.5`` (seconds from the beginning).
+
+    Raises:
+        InputError: When the start is below 0, or the locator is none of these.
+    """
+
+    start: int
+    locator: str
+
+    def __post_init__(self) -> None:
+        if self.start < 0 or not told_locator(self.locator):
+            raise InputError(
+                f"a mark has the locator {self.locator[:40]!r} from character {self.start} on; it takes page=3, "
+                "slide=4, chapter=2 or t=61.5, from a character from 0 on."
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """One document as read.
 
@@ -41,6 +67,7 @@ class Document:
         lang: The declared BCP 47 language, or "" when it is to be detected.
         metadata: Further fields of the record, as read.
         title_in_text: Whether the title is a line of ``text`` (a heading), which the model reads anyway.
+        marks: The pages, slides or times of a paged or timed source, their starts ascending.
     """
 
     doc_id: str
@@ -50,6 +77,7 @@ class Document:
     lang: str = ""
     metadata: Mapping[str, object] = field(default_factory=dict)
     title_in_text: bool = False
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,7 @@ class StoredDocuments:
         self._format = format_version
         self._database = Database(path, format_version)
         self._is_closed = False
+        self._has_marks: bool | None = None
 
     def passages(self, rows: Sequence[int]) -> list[StoredPassage]:
         """Return the passages of rows, in the order given."""
@@ -122,6 +123,43 @@ class StoredDocuments:
         query = "SELECT doc FROM documents INDEXED BY sqlite_autoindex_documents_1 WHERE source = ? AND doc_id = ?"
         if self._database.only(query, int, (source, doc_id)) != doc:
             raise ValueError(f"document {doc_id!r} has another number")
+
+    def row_of(self, passage_id: str) -> int | None:
+        """Return the row of a passage; None when there is none with this id."""
+        with self._reading():
+            found = self._database.row("SELECT row FROM passages WHERE passage_id = ?", (int,), (passage_id,))
+        return found[0] if found else None
+
+    def rows_around(self, place: Occurrence, n: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Return the rows and starts of up to ``n`` passages of a document before a place, and after it, in order."""
+        query = "SELECT doc FROM documents WHERE source = ? AND doc_id = ?"
+        of_document = "SELECT row, start FROM occurrences INDEXED BY occurrences_by_document WHERE doc = ? AND start"
+        with self._reading():
+            doc = self._database.only(query, int, (place.source, place.doc_id))
+            before, after = (
+                list(self._database.rows(f"{of_document} {side} LIMIT ?", (int, int), (doc, place.start, n)))
+                for side in ("< ? ORDER BY start DESC", "> ? ORDER BY start")
+            )
+        return [(row, start) for row, start in reversed(before)], [(row, start) for row, start in after]
+
+    def locators(self, places: Sequence[tuple[str, str, int]]) -> list[str]:
+        """Return the page or time (``index.records.Mark``) of each place: source, document and offset of a character.
+
+        It is "" in documents without any, and before the first one.
+        """
+        if self._format < 4:
+            return [""] * len(places)
+        query = (
+            "SELECT m.locator FROM documents d CROSS JOIN marks m ON m.doc = d.doc AND m.start <= ? "
+            "WHERE d.source = ? AND d.doc_id = ? ORDER BY m.start DESC LIMIT 1"
+        )
+        with self._reading():
+            if self._has_marks is None:
+                self._has_marks = self._database.row("SELECT doc FROM marks LIMIT 1", (int,)) is not None
+            if not self._has_marks:
+                return [""] * len(places)
+            found = [self._database.row(query, (str,), (at, source, doc_id)) for source, doc_id, at in places]
+        return [one[0] if one else "" for one in found]
 
     def iter_texts(
         self, first: int, n_rows: int, n_at_once: int = 1024

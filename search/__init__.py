@@ -9,16 +9,30 @@ from index.version import __version__
 
 if TYPE_CHECKING:
     from search.hits import Hit
+    from search.passage_context import Neighbour, PassageInContext
     from search.rank_settings import Balance, Mode, RankSettings, Weights
     from search.rerank import Reranker
     from search.searcher import Searcher
 
-__all__ = ["Balance", "Hit", "Mode", "RankSettings", "Reranker", "Searcher", "Weights", "__version__"]
+__all__ = [
+    "Balance",
+    "Hit",
+    "Mode",
+    "Neighbour",
+    "PassageInContext",
+    "RankSettings",
+    "Reranker",
+    "Searcher",
+    "Weights",
+    "__version__",
+]
 
 _HOMES = {
     "Balance": "search.rank_settings",
     "Hit": "search.hits",
     "Mode": "search.rank_settings",
+    "Neighbour": "search.passage_context",
+    "PassageInContext": "search.passage_context",
     "RankSettings": "search.rank_settings",
     "Reranker": "search.rerank",
     "Searcher": "search.searcher",

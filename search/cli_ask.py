@@ -57,10 +57,10 @@ def search(
     """Find the passages closest to QUERY, in all languages. "-" reads one query a line from standard input.
 
     JSON keys: query, rank, score, lang, source, doc_id, title, passage_id, start, end, text, metadata, also_in,
-    n_places, highlight, dense, balance, lexical, terms. start and end count characters of the document's text as read,
-    and so does highlight, the sentence closest to the query; also_in lists the first 20 other places of the very same
-    passage, n_places counts them all and this one. The score is the sum of dense, balance and lexical; terms is filled
-    by --explain.
+    n_places, highlight, dense, balance, lexical, terms, locator. start and end count characters of the document's text
+    as read, and so does highlight, the sentence closest to the query; also_in lists the first 20 other places of the
+    very same passage, n_places counts them all and this one. The score is the sum of dense, balance and lexical; terms
+    is filled by --explain; locator is the page, slide, chapter or time (page=3, t=61.5) of the highlight.
 
     \b
     tongues search --index my-index "How do companies keep customers satisfied?"

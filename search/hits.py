@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from index.locators import number_of
+
 if TYPE_CHECKING:
     from index.stored import Occurrence, StoredPassage
     from search.scoring import Ranked
@@ -36,6 +38,7 @@ class Hit:
         balance: What the balance of languages gives to it.
         lexical: What words give to it.
         terms: The words of the passage that the query has too, when they were asked for.
+        locator: The page, slide, chapter or time of ``highlight`` in the source (``index.Mark``), "" where it has none.
     """
 
     query: str
@@ -57,17 +60,31 @@ class Hit:
     balance: float = 0.0
     lexical: float = 0.0
     terms: tuple[str, ...] = ()
+    locator: str = ""
+
+    @property
+    def page(self) -> int | None:
+        """The page of the sentence closest to the query, from 1; None where the source has no pages."""
+        page = number_of(self.locator, "page")
+        return None if page is None else int(page)
+
+    @property
+    def seconds(self) -> float | None:
+        """The time of the sentence closest to the query, from the beginning; None where the source has no times."""
+        return number_of(self.locator, "t")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the hit as plain data, the keys in the order of the attributes."""
         plain: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
         plain["metadata"] = dict(self.metadata)
         plain["highlight"], plain["terms"] = list(self.highlight), list(self.terms)
-        plain["also_in"] = [
-            {"source": o.source, "doc_id": o.doc_id, "title": o.title, "start": o.start, "end": o.end}
-            for o in self.also_in
-        ]
+        plain["also_in"] = [place_to_dict(place) for place in self.also_in]
         return plain
+
+
+def place_to_dict(place: Occurrence) -> dict[str, Any]:
+    """Return a place of a passage as plain data, the keys in the order of the attributes."""
+    return {name: getattr(place, name) for name in place.__slots__}
 
 
 def make_hit(

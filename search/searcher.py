@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -16,6 +18,7 @@ from index.manifest import Manifest, check_encoder
 from index.progress import SILENT, Progress
 from index.store import Store, current_generation
 from search.hits import Hit, make_hit
+from search.passage_context import PassageInContext, in_context
 from search.rank_settings import Mode, RankSettings
 from search.ranking import Ranker
 from search.rerank import MOST, Scorer, rerank
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 _QUERY_BATCH = 256
 """Queries searched together, so that memory does not grow with their number."""
+_MOST_CONTEXT = 1_000
+"""Passages before and after one that are given at most."""
 
 
 class Searcher:
@@ -205,6 +210,29 @@ class Searcher:
             hits += of_part
         return hits
 
+    def passage(self, passage_id: str, *, context: int = 0) -> PassageInContext:
+        """Return a passage by its id, with what stands around it in its document.
+
+        Args:
+            passage_id: As a hit has it.
+            context: How many passages of the document before it, and how many after it, at most 1,000.
+
+        Raises:
+            QueryError: When the index holds no such passage, or ``context`` is out of range.
+            IndexDamagedError: When the index cannot be read.
+        """
+        if not 0 <= context <= _MOST_CONTEXT:
+            raise QueryError(f"context is {context}; ask for 0 to {_MOST_CONTEXT:,} passages.")
+        passages = self._ranker.passages
+        row = passages.row_of(passage_id) if re.fullmatch("[0-9a-f]{20}", passage_id) else None
+        if row is None:
+            raise QueryError(
+                f"the index holds no passage {passage_id[:40]!r}; take the passage_id of a hit. Ids of passages that "
+                "were changed or removed since are gone."
+            )
+        found = passages.passages([row])[0]
+        return in_context(found, passages.around(row, found.occurrences[0], context), self._store.documents.locators)
+
     def _depth(self, k: int, per_language: int | None) -> int:
         """Return how many hits are found, of each language or in all, so that a reranker has some to choose from."""
         if not self._reranker:
@@ -258,7 +286,16 @@ class Searcher:
                     terms = words.words(passage.model_text) if words else ()
                     of_query.append(make_hit(query, passage, group, at, score, terms))
             hits.append(of_query)
-        return hits
+        return self._located(hits)
+
+    def _located(self, hits: list[list[Hit]]) -> list[list[Hit]]:
+        """Return hits with the pages or times of their highlights."""
+        places = [(hit.source, hit.doc_id, hit.highlight[0]) for of_query in hits for hit in of_query]
+        locators = self._store.documents.locators(places)
+        if not any(locators):
+            return hits
+        told = iter(locators)
+        return [[dataclasses.replace(hit, locator=next(told)) for hit in of_query] for of_query in hits]
 
     def close(self) -> None:
         """Let go of the index's files."""

@@ -16,7 +16,7 @@ from search.cli import main
 
 COMMANDS = ["build", "update", "search", "shell", "info", "verify", "repair", "refit", "models", "demo", "eval"]
 KEYS = ["query", "rank", "score", "lang", "source", "doc_id", "title", "passage_id", "start", "end", "text"]
-KEYS += ["metadata", "also_in", "n_places", "highlight", "dense", "balance", "lexical", "terms"]
+KEYS += ["metadata", "also_in", "n_places", "highlight", "dense", "balance", "lexical", "terms", "locator"]
 COSINES = ["--mode", "dense", "--balance", "off"]
 """What makes a score the cosine of two vectors."""
 TEXTS = {
@@ -179,7 +179,7 @@ def test_info(built: Path, tiny_model: Path, corpus: Path) -> None:
     assert shown["model"] == f"{tiny_model}: 32 numbers a vector, reads 48 tokens, int8"
     assert shown["sources"] == str(corpus)
     data = json.loads(tongues("info", "--index", str(built), "--json").stdout)
-    assert (data["format_version"], data["counts"]["languages"]) == (3, {"en": 1, "fa": 1, "te": 1})
+    assert (data["format_version"], data["counts"]["languages"]) == (4, {"en": 1, "fa": 1, "te": 1})
 
 
 def test_rejected_and_left_out_are_listed(tiny_model: Path, tmp_path: Path) -> None:

@@ -216,7 +216,8 @@ def test_ray_is_not_installed(folder: Path) -> None:
     )
     result = run([sys.executable, "-c", without, str(folder / "plain.toml"), "--ray", "local"])
     assert (result.returncode, result.stdout) == (1, b"")
-    assert result.stderr.decode().splitlines()[-1].endswith("Install what it needs with: pip install 'manytongues[ray]'")
+    last = result.stderr.decode().splitlines()[-1]
+    assert last.endswith("Install what it needs with: pip install 'manytongues[ray]'")
 
 
 def test_interrupted(folder: Path) -> None:

@@ -274,7 +274,7 @@ def test_a_format_of_the_future_is_told(tmp_path: Path) -> None:
     path = current_generation(tmp_path) / MANIFEST
     path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 99, "tool_version": "7.5"}))
     for look in (Store.open, verify):
-        with pytest.raises(IndexFormatError, match=r"format 99 \(by version 7\.5\).*reads formats 1, 2, 3\. Build"):
+        with pytest.raises(IndexFormatError, match=r"format 99 \(by version 7\.5\).*reads formats 1, 2, 3, 4\. Build"):
             look(tmp_path)
 
 
@@ -295,4 +295,4 @@ def test_the_manifest_says_what_it_was_given(tmp_path: Path) -> None:
     assert (manifest.n_rows, manifest.dead, manifest.kind) == (2, 0, "flat")
     assert (manifest.balance, manifest.counts.sentences) == (STRENGTH, 0)
     data = json.loads(manifest.to_json())
-    assert (data["format_version"], data["settings"]["chunking"]["max_tokens"]) == (3, ChunkSettings().max_tokens)
+    assert (data["format_version"], data["settings"]["chunking"]["max_tokens"]) == (4, ChunkSettings().max_tokens)
