@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from index.config import FieldNames
+from index.errors import InputError
 from index.readers.source_file import SourceFile
 from index.records import Document, Mark, Rejected
 
@@ -66,7 +67,7 @@ def request_of(file: SourceFile, fields: FieldNames, encoding: str) -> Message:
     """Return the message that asks for a file to be read."""
     return {
         "file": [file.place, file.source, file.doc_id, file.size],
-        "fields": [fields.text, list(fields.ids), fields.title, fields.lang],
+        "fields": [fields.text, fields.id, fields.title, fields.lang],
         "encoding": encoding,
     }
 
@@ -74,8 +75,7 @@ def request_of(file: SourceFile, fields: FieldNames, encoding: str) -> Message:
 def request_in(message: Message) -> tuple[SourceFile, FieldNames, str]:
     """Return the file that is asked for, its field names and its encoding; the message is trusted."""
     place, source, doc_id, size = cast("tuple[str, str, str, int]", message["file"])
-    text, ids, title, lang = cast("tuple[str, list[str], str, str]", message["fields"])
-    fields = FieldNames(text=text, ids=tuple(ids), title=title, lang=lang)
+    fields = FieldNames(*cast("list[str]", message["fields"]))
     return SourceFile(place, source, doc_id, size), fields, str(message["encoding"])
 
 
@@ -133,5 +133,8 @@ def _marks_in(value: object, n_chars: int) -> tuple[Mark, ...]:
         start, locator = one
         if not (marks[-1].start if marks else 0) <= start <= n_chars:
             raise WireError("no message")
-        marks.append(Mark(start, locator))
+        try:
+            marks.append(Mark(start, locator))
+        except InputError as error:
+            raise WireError("no message") from error
     return tuple(marks)
