@@ -76,7 +76,7 @@ def read(file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Doc
 
 def _parse(data: bytes) -> EmailMessage:
     with damage_told("a message"):
-        return cast("EmailMessage", email.message_from_bytes(data, policy=_POLICY))
+        return email.message_from_bytes(data, policy=_POLICY)
 
 
 class _Message:

@@ -65,8 +65,9 @@ def _write_slide(writer: TextWriter, slide: Slide) -> None:
         if title is not None and shape.shape_id == title.shape_id:
             continue
         _write_shape(writer, shape)
-    if slide.has_notes_slide and (notes := slide.notes_slide.notes_text_frame) is not None:
-        _write_text(writer, notes, is_list=False)
+    if slide.has_notes_slide:
+        for shape in _leaves(slide.notes_slide.shapes):
+            _write_shape(writer, shape, in_notes=True)
 
 
 def _leaves(shapes: Iterable[BaseShape]) -> Iterator[BaseShape]:
@@ -79,15 +80,19 @@ def _leaves(shapes: Iterable[BaseShape]) -> Iterator[BaseShape]:
             yield from _leaves(inner)
 
 
-def _write_shape(writer: TextWriter, shape: BaseShape) -> None:
-    kind = shape._element.ph.get("type", "obj") if shape.is_placeholder else ""
+def _write_shape(writer: TextWriter, shape: BaseShape, *, in_notes: bool = False) -> None:
+    from pptx.shapes.autoshape import Shape
+    from pptx.shapes.graphfrm import GraphicFrame
+
+    placeholder = shape._element.ph if shape.is_placeholder else None
+    kind = placeholder.get("type", "obj") if placeholder is not None else ""
     if kind in _RUNNING:
         return
-    if shape.has_table:
-        for row in shape.table.rows:
+    if isinstance(shape, GraphicFrame):
+        for row in shape.table.rows if shape.has_table else ():
             writer.row(cell.text_frame.text for cell in row.cells if not cell.is_spanned)
-    elif shape.has_text_frame:
-        _write_text(writer, shape.text_frame, is_list=kind in ("obj", "body"))
+    elif isinstance(shape, Shape):
+        _write_text(writer, shape.text_frame, is_list=kind in ("obj", "body") and not in_notes)
 
 
 def _write_text(writer: TextWriter, frame: TextFrame, *, is_list: bool) -> None:

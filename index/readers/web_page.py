@@ -92,7 +92,7 @@ def _main(root: Element) -> Found | None:
     with needs("formats", "reading .html files"):
         import trafilatura
     hush_libraries()
-    return trafilatura.bare_extraction(
+    found = trafilatura.bare_extraction(
         copy.deepcopy(root),
         fast=True,  # its fallbacks lose headings; where it finds little, all that is visible is read
         include_comments=False,
@@ -102,6 +102,7 @@ def _main(root: Element) -> Found | None:
         with_metadata=True,
         date_extraction_params={"original_date": True, "extensive_search": False, "max_date": _LATEST_DATE},
     )
+    return None if isinstance(found, dict) else found
 
 
 def _metadata(found: Found | None) -> dict[str, str | None]:

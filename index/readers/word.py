@@ -1,13 +1,15 @@
 """Word documents (.docx): paragraphs, headings, lists, tables, notes and text boxes in the order of the text.
 
 Read as a page shows them once all changes are accepted: what was inserted is there, what was deleted or hidden is not.
-Headers and footers are left out, since they repeat on every page; pages exist only once a program lays them out.
+The table of contents, headers and footers are left out, since they only repeat; pages exist only once a program lays
+them out.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from index.config import FieldNames
@@ -67,7 +69,7 @@ class _Body:
 
     def __init__(self, opened: Opened, writer: TextWriter) -> None:
         self._writer = writer
-        self._levels = _heading_levels(opened)
+        self._styles = _read_styles(opened)
         self._notes = {reference: _read_notes(opened, part, reference) for part, reference in _NOTES.items()}
         self._boxes: list[Element] = []
         self._cited: list[Element] = []
@@ -90,22 +92,18 @@ class _Body:
             self.write(element)
 
     def _paragraph(self, paragraph: Element) -> None:
+        named = paragraph.find(f"{_W}pPr/{_W}pStyle")
+        style = self._styles.get((named.get(f"{_W}val") or "") if named is not None else "", _PLAIN)
+        if style.is_contents:
+            return
         text = self._text(paragraph)
-        level = self._level(paragraph)
-        if level:
+        outline = paragraph.find(f"{_W}pPr/{_W}outlineLvl")
+        if level := style.level if outline is None else _outline(outline):
             self._writer.heading(text, level)
-        elif paragraph.find(f"{_W}pPr/{_W}numPr") is not None:
+        elif style.is_item or paragraph.find(f"{_W}pPr/{_W}numPr") is not None:
             self._writer.item(text)
         else:
             self._writer.paragraph(text)
-
-    def _level(self, paragraph: Element) -> int:
-        """Return the level of a heading, 0 of other paragraphs."""
-        own = paragraph.find(f"{_W}pPr/{_W}outlineLvl")
-        if own is not None:
-            return _outline(own)
-        style = paragraph.find(f"{_W}pPr/{_W}pStyle")
-        return self._levels.get(style.get(f"{_W}val") or "", 0) if style is not None else 0
 
     def _cell(self, cell: Element) -> str:
         """Return the words of a table's cell, those of a table in it too."""
@@ -169,21 +167,33 @@ def _outline(element: Element) -> int:
     return int(value) + 1 if value.isdecimal() and int(value) < 9 else 0
 
 
-def _heading_levels(opened: Opened) -> dict[str, int]:
-    """Return the levels of the styles of headings by their ids, those that are based on them too."""
-    styles = {style.get(f"{_W}styleId") or "": style for style in opened.styles.element.iterfind(f"{_W}style")}
-    levels = {}
-    for name, style in styles.items():
-        at: Element | None = style
-        for _ in range(_STYLES_DEEP):
-            if at is None or (level := _own_level(at)) is not None:
-                break
+@dataclass(frozen=True, slots=True)
+class _Style:
+    """What a style of paragraphs makes of them: a heading of a level, an item of a list, a line of the contents."""
+
+    level: int = 0
+    is_item: bool = False
+    is_contents: bool = False
+
+
+_PLAIN = _Style()
+
+
+def _read_styles(opened: Opened) -> dict[str, _Style]:
+    """Return the styles by their ids, each with what it has from those that it is based on."""
+    elements = {style.get(f"{_W}styleId") or "": style for style in opened.styles.element.iterfind(f"{_W}style")}
+    styles = {}
+    for name in elements:
+        line: list[Element] = []
+        at = elements.get(name)
+        while at is not None and at not in line and len(line) < _STYLES_DEEP:
+            line.append(at)
             based = at.find(f"{_W}basedOn")
-            at = styles.get(based.get(f"{_W}val") or "") if based is not None else None
-        else:
-            at = None
-        levels[name] = (level or 0) if at is not None else 0
-    return levels
+            at = elements.get(based.get(f"{_W}val") or "") if based is not None else None
+        level = next((level for level in map(_own_level, line) if level is not None), 0)
+        is_item = any(style.find(f"{_W}pPr/{_W}numPr") is not None for style in line)
+        styles[name] = _Style(level, is_item, _name(elements[name]).startswith("toc "))
+    return styles
 
 
 def _own_level(style: Element) -> int | None:
@@ -191,11 +201,15 @@ def _own_level(style: Element) -> int | None:
     outline = style.find(f"{_W}pPr/{_W}outlineLvl")
     if outline is not None:
         return _outline(outline)
-    named = style.find(f"{_W}name")
-    name = (named.get(f"{_W}val") or "") if named is not None else ""
-    if heading := _HEADING.match(name):
+    if heading := _HEADING.match(_name(style)):
         return int(heading.group(1))
-    return 1 if name.lower() == "title" else None
+    return 1 if _name(style) == "title" else None
+
+
+def _name(style: Element) -> str:
+    """Return a style's name, which is English in every language of the program."""
+    named = style.find(f"{_W}name")
+    return (named.get(f"{_W}val") or "").lower() if named is not None else ""
 
 
 def _read_notes(opened: Opened, part: str, reference: str) -> dict[str, Element]:
