@@ -24,6 +24,9 @@ _TOP = 4_000
 _LONGEST_VALUE = 1_000
 """Characters kept of one value of the metadata."""
 _LONGEST_TITLE = 300
+_WINDOW = 600
+_WINDOWS = 8
+"""Pieces of a text whose language is compared with the one declared, and how many characters of each are looked at."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BLANK_LINES = re.compile(r"\n\s*\n")
@@ -148,7 +151,7 @@ def cleaned(metadata: Mapping[str, str | None]) -> dict[str, object]:
 
 def _title(text: str, declared: str) -> tuple[str, bool]:
     """Return a document's title, and whether it is a line of its text."""
-    lines = [line.lstrip("#").strip() for line in text[:_TOP].split("\n")]
+    lines = [one_line(line.lstrip("#")) for line in text[:_TOP].split("\n")]
     title = one_line(declared)[:_LONGEST_TITLE]
     if title:
         return title, title.casefold() in (line.casefold() for line in lines)
@@ -157,10 +160,10 @@ def _title(text: str, declared: str) -> tuple[str, bool]:
 
 
 def plausible_language(declared: str, text: str) -> str:
-    """Return the language that a source declares for its text, "" when the text shows that it is in another.
+    """Return the language that a source declares for its text, "" when some of the text is in another.
 
-    Templates and tools declare English whatever is written in them. A language that detection does not know cannot be
-    refuted, except by calling a text in another script English.
+    Templates and tools declare English whatever is written in them, and a book has one language where its chapters
+    have several. A language that detection does not know cannot be refuted.
 
     Args:
         declared: A BCP 47 tag, or anything.
@@ -168,12 +171,11 @@ def plausible_language(declared: str, text: str) -> str:
     """
     tag = language_tag(declared.replace("_", "-"))
     primary = tag.partition("-")[0]
-    if not tag:
-        return ""
-    found = detect_language(text, expected=(primary,))
-    if found in (primary, UNKNOWN_LANG):
+    if not tag or primary not in {lang for lang, _ in rank("a")}:
         return tag
-    return "" if primary in {lang for lang, _ in rank("a")} else tag
+    step = max(_WINDOW, len(text) // _WINDOWS)
+    found = {detect_language(text[at : at + _WINDOW], expected=(primary,)) for at in range(0, len(text), step)}
+    return tag if found <= {primary, UNKNOWN_LANG} else ""
 
 
 @contextlib.contextmanager
