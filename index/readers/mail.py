@@ -10,6 +10,7 @@ import email
 import email.policy
 import email.utils
 import mailbox
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +21,7 @@ from typing import cast
 from index.config import FieldNames
 from index.errors import InputError
 from index.readers.decoding import decode_text, read_bytes
-from index.readers.markup import codec_of, decode_markup, parse_html
+from index.readers.markup import codec_of, decode_declared, decode_markup, parse_html
 from index.readers.source_file import SourceFile
 from index.readers.visible import write_visible
 from index.readers.writing import TextWriter, clean, damage_told, one_line
@@ -39,6 +40,8 @@ _CONTAINERS = frozenset([".zip", ".gz", ".mbox"])
 _FORWARDED = "forwarded.eml"
 _MOST_DAMAGE = 0.02
 """Share of a text's characters that may be undecodable before it is refused."""
+_ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
+"""A line that began like the first of a message, which programs that write mailboxes change."""
 _POLICY = email.policy.default
 _LONGEST_NAME = 120
 
@@ -65,7 +68,7 @@ def read(file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Doc
         box = mailbox.mbox(file.path, create=False)
         try:
             for number, key in enumerate(box.iterkeys(), start=1):
-                message = _parse(box.get_bytes(key))
+                message = _parse(_ESCAPED.sub(rb"\1", box.get_bytes(key)))
                 within = replace(file, doc_id=f"{file.doc_id}:{number}", source=file.source)
                 yield from _Message(within, fields, encoding, f"{file.source}:{number}").guarded(message)
         finally:
@@ -157,11 +160,8 @@ class _Message:
         if not isinstance(data, bytes) or not data.strip():
             return "", ""
         declared = codec_of(part.get_content_charset() or "")
-        if declared:
-            try:
-                return clean(data.decode(declared)), ""
-            except UnicodeDecodeError:
-                pass
+        if declared and (text := decode_declared(data, declared)) is not None:
+            return clean(text), ""
         decode = decode_markup if part.get_content_type() == "text/html" else decode_text
         try:
             return clean(decode(data, self._encoding)), ""

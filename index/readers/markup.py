@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from index.errors import InputError
 from index.extras import needs
 from index.readers.decoding import decode_text
-from index.readers.detection import detect_encoding
 from index.readers.writing import clean, one_line
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ _DECLARED = re.compile(
 _DECLARED_BYTES = 8_192
 """In the first so many bytes a page tells its encoding; the standard says 1,024, pages do not keep to it."""
 _READ_AS = {
-    "ascii": "cp1252",
     "iso8859-1": "cp1252",
     "iso8859-9": "cp1254",
     "iso8859-11": "cp874",
@@ -96,21 +94,30 @@ def decode_markup(data: bytes, encoding: str = "") -> str:
     Raises:
         InputError: If its encoding cannot be told.
     """
-    if encoding or not (declared := _declared(data)):
-        return decode_text(data, encoding)
-    try:
-        told = detect_encoding(data[:_DECLARED_BYTES], declared)
-        if told.mark:
-            return decode_text(data)
-        # Hardly any text beyond ASCII in another encoding is valid UTF-8, whatever the page says of itself.
-        for name in ("utf-8", declared):
-            try:
-                return data.decode(name)
-            except UnicodeDecodeError:
-                continue
-    except InputError:
-        pass
-    return decode_text(data)
+    if not encoding and (declared := _declared(data)):
+        text = decode_declared(data, declared)
+        if text is not None and "\0" not in text:
+            return text
+    return decode_text(data, encoding)
+
+
+def decode_declared(data: bytes, declared: str) -> str | None:
+    """Decode a text in the encoding that it declares, or in UTF-8 when it is that; None when it is in neither.
+
+    Hardly any text beyond ASCII in another encoding is valid UTF-8, whatever it says of itself.
+
+    Args:
+        data: The text.
+        declared: The name of a codec.
+    """
+    if data.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return None  # a byte order mark says better what it is
+    for name in (declared,) if data.isascii() else ("utf-8", declared):
+        try:
+            return data.decode(name)
+        except UnicodeDecodeError:
+            continue
+    return None
 
 
 def _declared(data: bytes) -> str:

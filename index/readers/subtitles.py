@@ -24,6 +24,8 @@ _PAUSE = 4_000
 """Milliseconds without a cue after which something new is said."""
 _OVERLAP = 100
 """Milliseconds between two cues of which the second may repeat the first's lines."""
+_ROLLING = 8
+"""The most lines that are compared with those of the next cue."""
 _LONGEST_LINE = 300
 """Characters after which a text without full stops goes on in a new line, at the next cue."""
 _ENDS = tuple(".!?…۔؟।。！？")
@@ -124,8 +126,9 @@ def _without_repeats(cues: list[_Cue]) -> Iterator[_Cue]:
     for cue in cues:
         if cue.start - until > _OVERLAP:
             shown = ()
-        n_same = next((n for n in range(len(cue.lines), 0, -1) if shown[-n:] == cue.lines[:n]), 0)
+        most = min(len(cue.lines), len(shown))
+        n_same = next((n for n in range(most, 0, -1) if shown[-n:] == cue.lines[:n]), 0)
         new = cue.lines[n_same:]
-        shown, until = (*shown, *new)[-8:], max(until, cue.end)
+        shown, until = (*shown, *new[-_ROLLING:])[-_ROLLING:], max(until, cue.end)
         if new:
             yield _Cue(cue.start, cue.end, new)

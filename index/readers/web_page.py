@@ -26,6 +26,8 @@ ISOLATED = True
 MAX_PAGE_BYTES = 20_000_000
 """The most bytes of a page. Source: trafilatura's own MAX_FILE_SIZE."""
 
+_MOST_ELEMENTS = 30_000
+"""Elements of a page above which its main text is not looked for: that would take many seconds. Few have 5,000."""
 _LATEST_DATE = "2100-01-01"
 """Else a date's plausibility hangs on the day on which the page is read."""
 _LITTLE = 0.02
@@ -54,7 +56,7 @@ def read(file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Doc
     lang = declared_language(root)
     title = next((one_line(element.text or "") for element in root.iter("title")), "")
     with damage_told("a web page"):
-        found = _main(root)
+        found = _main(root) if sum(1 for _ in root.iter()) <= _MOST_ELEMENTS else None
         whole, main = TextWriter(), TextWriter()
         write_visible(root, whole)
         if found is not None:
