@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from bisect import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 
 _RIGHT = ("R", "AL")
 _NUMBER = ("EN", "AN")
 _IN_NUMBERS = (".", ",", "/", ":", "٫", "٬", "،")
 _GAP = 0.13
 """Share of the font size that is a space between two glyphs; within words there is less than 0.08, else 0.2 or more."""
-_WIDE_GAP = 0.5
-"""The same where the page draws spaces."""
-_LONG_WORD = 15
+_INK_GAP = 0.19
+"""The same where only ink is known: letters have some room around them."""
+_SLOPING_GAP = 0.07
+"""The same in Nastaliq, whose spaces are narrow."""
+_LEANING = 0.5
+"""Share of the font size that a glyph of Nastaliq may begin before the one that it stands behind."""
+_LONG_LINE = 2_000
+_NOTHING = 0.01
+_JOINERS = "\u200c\u200d"
 _DOWN, _UP = 0.55, 1.0
-"""Shares of the font size that a line's glyphs may lie below and above its lowest one: Nastaliq writes downhill."""
+_SLOPING_DOWN, _SLOPING_UP = 0.8, 1.8
+"""Shares of the font size that a line's glyphs may lie below and above its lowest one; Nastaliq writes downhill."""
+_OFTEN_SLOPING = 0.15
 _MIRRORED = str.maketrans("()[]{}<>«»‹›", ")(][}{><»«›‹")
-_OPENING, _CLOSING = "([{«‹", ")]}»›"
+_LOOSE_CLOSING = re.compile(r"(?<!\S)[)\]}»›]+(?=\w)")
+_LOOSE_OPENING = re.compile(r"(?<=\w)[(\[{«‹]+(?=[\s.،؛؟!:;,]|$)|(?<=[.،؛؟!])[(\[{«‹]+(?=\s|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,7 @@ class Glyph:
         bottom: Of its ink.
         top: Of its ink.
         size: Of its font.
+        is_ink: Whether left and right are those of its ink, without the room around it.
         is_more: Whether it is one with the glyph before: a ligature has several characters.
     """
 
@@ -46,6 +57,7 @@ class Glyph:
     bottom: float
     top: float
     size: float
+    is_ink: bool = False
     is_more: bool = False
 
 
@@ -65,6 +77,8 @@ class _Cluster:
 
     glyph: Glyph
     text: str
+    right: float
+    is_right: bool
     marks: list[str] = field(default_factory=list)
 
     def read(self) -> str:
@@ -78,21 +92,18 @@ def needs_order(codes: Iterable[int]) -> bool:
 
 def lines_in_order(glyphs: Iterable[Glyph]) -> list[PageLine]:
     """Return the lines that glyphs make, in the order in which the page draws them."""
-    lines, marks = _lines_and_marks(glyphs)
+    drawn = list(glyphs)
+    is_sloping = _is_sloping(drawn)
+    lines, marks = _lines_and_marks(drawn, is_sloping)
     _attach(lines, marks)
-    n_spaces = sum(cluster.text.isspace() for line in lines for cluster in line)
-    gap = _WIDE_GAP if n_spaces * _LONG_WORD > sum(map(len, lines)) else _GAP
-    read = [_with_spaces(sorted(line, key=lambda cluster: cluster.glyph.x), gap) for line in lines]
+    read = [_with_spaces(_from_left(line), is_sloping) for line in lines]
     is_right = 2 * sum(_n_of(line, _RIGHT) for line in read) > sum(_n_of(line, (*_RIGHT, "L")) for line in read)
-    # Some programs name a bracket by what it means, others by how it looks; they close more often than they open.
-    texts, turned = ([_logical(line, is_right, turn) for line in read] for turn in (False, True))
-    if sum(map(_misplaced, turned)) < sum(map(_misplaced, texts)):
-        texts = turned
+    texts = [_logical(line, is_right) for line in read]
     made = []
     for text, line in zip(texts, lines, strict=True):
         if text.strip():
             y = min(cluster.glyph.y for cluster in line)
-            made.append(PageLine(folded(text).strip(), line[0].glyph.x, y, line[0].glyph.size))
+            made.append(PageLine(_faced(folded(text)).strip(), line[0].glyph.x, y, line[0].glyph.size))
     return made
 
 
@@ -107,24 +118,39 @@ def _is_form(char: str) -> bool:
     return "\ufb00" <= char <= "\ufdff" or "\ufe70" <= char <= "\ufefc"
 
 
-def _lines_and_marks(glyphs: Iterable[Glyph]) -> tuple[list[list[_Cluster]], list[Glyph]]:
+def _lines_and_marks(glyphs: Iterable[Glyph], is_sloping: bool) -> tuple[list[list[_Cluster]], list[Glyph]]:
     """Gather glyphs to lines, and the marks of right-to-left letters apart."""
     lines: list[list[_Cluster]] = []
     marks: list[Glyph] = []
+    down, up = (_SLOPING_DOWN, _SLOPING_UP) if is_sloping else (_DOWN, _UP)
     low = 0.0
     for glyph in glyphs:
-        if glyph.is_more and lines:
-            lines[-1][-1].text = _ligature(lines[-1][-1].text + glyph.text)
+        if not is_sloping and glyph.text.isspace() and glyph.right - glyph.left < _NOTHING * glyph.size:
+            continue  # PDFium thinks that a word ends here; where glyphs stand tells better
+        if glyph.is_more and lines and not glyph.text.isspace():
+            last = lines[-1][-1]
+            last.text = _ligature(last.text + glyph.text)
+            last.right = max(last.right, glyph.right)
             continue
         if all(_is_mark(char) for char in glyph.text) and glyph.text:
             marks.append(glyph)
             continue
-        if not lines or not low - _DOWN * glyph.size <= glyph.y <= low + _UP * glyph.size:
+        if not lines or not low - down * glyph.size <= glyph.y <= low + up * glyph.size:
             lines.append([])
             low = glyph.y
         low = min(low, glyph.y)
-        lines[-1].append(_Cluster(glyph, glyph.text))
+        lines[-1].append(_Cluster(glyph, glyph.text, glyph.right, _kind(glyph.text) == "R"))
     return lines, marks
+
+
+def _is_sloping(glyphs: Sequence[Glyph]) -> bool:
+    """Tell whether letters that follow each other often stand on different heights."""
+    steps = [
+        abs(b.y - a.y) > _NOTHING * b.size
+        for a, b in pairwise(glyphs)
+        if _kind(a.text) == _kind(b.text) == "R" and abs(b.y - a.y) < b.size
+    ]
+    return sum(steps) > _OFTEN_SLOPING * len(steps)
 
 
 def _ligature(text: str) -> str:
@@ -157,47 +183,79 @@ def _distance(glyph: Glyph, x: float, y: float) -> float:
     return beside + abs((glyph.left + glyph.right) / 2 - x) / 4 + max(glyph.bottom - y, y - glyph.top, 0.0) / 2
 
 
-def _with_spaces(line: Sequence[_Cluster], gap: float) -> list[str]:
+def _from_left(line: Sequence[_Cluster]) -> list[_Cluster]:
+    """Return clusters from left to right.
+
+    Letters of Nastaliq overlap, so where they begin tells only roughly in which order they stand; the order in which
+    they were drawn tells the rest, be it from the left or from the right.
+    """
+    steps = [b.glyph.x < a.glyph.x for a, b in pairwise(line) if a.is_right and b.is_right]
+    if len(line) > _LONG_LINE or not steps:
+        return sorted(line, key=_begin)
+    ordered: list[_Cluster] = []
+    for cluster in line[::-1] if 2 * sum(steps) > len(steps) else line:
+        at = len(ordered)
+        while at and _begin(ordered[at - 1]) > _begin(cluster) + _leaning(ordered[at - 1], cluster):
+            at -= 1
+        ordered.insert(at, cluster)
+    return ordered
+
+
+def _begin(cluster: _Cluster) -> float:
+    """Return where a cluster begins; a joiner or a space stands before the letter at the same place."""
+    is_between = cluster.text in _JOINERS or cluster.text.isspace()
+    return cluster.glyph.x - (_NOTHING * cluster.glyph.size if is_between else 0.0)
+
+
+def _leaning(before: _Cluster, cluster: _Cluster) -> float:
+    """Return how far two clusters may overlap without being out of order."""
+    leans = cluster.is_right and before.is_right and before.glyph.y != cluster.glyph.y
+    return _LEANING * cluster.glyph.size if leans else 0.0
+
+
+def _with_spaces(line: Sequence[_Cluster], is_sloping: bool) -> list[str]:
     """Return the texts of a line's clusters from left to right, with spaces where there are gaps."""
     texts: list[str] = []
     right = line[0].glyph.left if line else 0.0
+    was_ink = False
     for cluster in line:
         glyph = cluster.glyph
-        is_visible = bool(glyph.text.strip("\u200c\u200d")) and not glyph.text.isspace()
-        if is_visible and texts and glyph.left - right > gap * glyph.size:
+        if cluster.text in _JOINERS:
+            texts.append(cluster.text)
+            continue
+        gap = _SLOPING_GAP if is_sloping and cluster.is_right else _INK_GAP if cluster.is_right and (glyph.is_ink or was_ink) else _GAP
+        if texts and glyph.left - right > gap * glyph.size:
             texts.append(" ")
         texts.append(cluster.read())
-        if is_visible:
-            right = max(right, glyph.right)
+        right, was_ink = max(right, cluster.right), glyph.is_ink
     return texts
 
 
-def _logical(line: Sequence[str], is_right: bool, turn: bool) -> str:
+def _logical(line: Sequence[str], is_right: bool) -> str:
     """Return a line in reading order.
 
     Args:
         line: Texts from left to right.
         is_right: Whether the page is written from right to left.
-        turn: Whether brackets are named by how they look.
     """
     kinds = [_kind(text) for text in line]
     if "R" not in kinds:
         return "".join(line)
     _join_numbers(line, kinds)
     if is_right or kinds.count("R") > kinds.count("L"):
-        return _from_right(line, kinds, turn)
+        return _from_right(line, kinds)
     read: list[str] = []
     for is_left, group in groupby(range(len(line)), key=lambda i: kinds[i] == "L"):
         run = list(group)
         rights = [i for i in run if kinds[i] == "R"]
         first, end = (rights[0], rights[-1] + 1) if rights and not is_left else (run[0], run[0])
         read += line[run[0] : first]
-        read.append(_from_right(line[first:end], kinds[first:end], turn))
+        read.append(_from_right(line[first:end], kinds[first:end]))
         read += line[end : run[-1] + 1]
     return "".join(read)
 
 
-def _from_right(line: Sequence[str], kinds: Sequence[str], turn: bool) -> str:
+def _from_right(line: Sequence[str], kinds: Sequence[str]) -> str:
     """Return what is written from right to left in reading order; words and numbers in it keep theirs."""
     kinds = list(kinds)
     left = -1
@@ -213,8 +271,6 @@ def _from_right(line: Sequence[str], kinds: Sequence[str], turn: bool) -> str:
         run = [line[i] for i in group]
         if kind in ("L", "N"):
             run.reverse()
-        elif turn:
-            run = [text.translate(_MIRRORED) if len(text) == 1 else text for text in run]
         read += run
     return "".join(read)
 
@@ -252,16 +308,12 @@ def _n_of(line: Sequence[str], kinds: Sequence[str]) -> int:
     return sum(unicodedata.bidirectional(char) in kinds for text in line for char in text)
 
 
-def _misplaced(text: str) -> int:
-    """Count brackets that close before they were opened, or are never closed."""
-    n = 0
-    opened: list[str] = []
-    for char in text:
-        if char in _OPENING:
-            opened.append(char)
-        elif char in _CLOSING:
-            if opened and _OPENING.index(opened[-1]) == _CLOSING.index(char):
-                opened.pop()
-            else:
-                n += 1
-    return n + len(opened)
+def _faced(text: str) -> str:
+    """Return a line with its brackets turned as they must be: some programs name them by how they look.
+
+    One that follows a space and stands before a word opens, one that follows a word and stands before a space closes.
+    """
+    if not any(unicodedata.bidirectional(char) in _RIGHT for char in set(text)):
+        return text
+    text = _LOOSE_CLOSING.sub(lambda found: found.group().translate(_MIRRORED), text)
+    return _LOOSE_OPENING.sub(lambda found: found.group().translate(_MIRRORED), text)

@@ -100,8 +100,8 @@ class PdfPage:
         for i in numbers:
             x, y = self._origin(i)
             left, bottom, right, top = self._text.get_charbox(i, loose=True)
-            yield Glyph(_character(self.codes[i]), x, y, left, right, bottom, top, size, (x, y) == last)
-            last = x, y
+            yield Glyph(_character(self.codes[i]), x, y, left, right, bottom, top, size, is_more=(x, y) == last)
+            last = None if self.codes[i] == 32 else (x, y)
 
     def _place(self, handle: Any) -> tuple[float, float, float]:
         """Return where an object's text begins, and the size of its letters in points."""
@@ -172,6 +172,7 @@ def _joined(text: str, parts: Sequence[Glyph]) -> Iterator[Glyph]:
             right=max(part.right for part in parts),
             bottom=min(part.bottom for part in parts),
             top=max(part.top for part in parts),
+            is_ink=True,
             is_more=False,
         )
 
