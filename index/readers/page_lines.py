@@ -7,6 +7,7 @@ import unicodedata
 from bisect import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import groupby, pairwise
 
 _RIGHT = ("R", "AL")
@@ -275,6 +276,7 @@ def _from_right(line: Sequence[str], kinds: Sequence[str]) -> str:
     return "".join(read)
 
 
+@lru_cache(4096)
 def _kind(text: str) -> str:
     """Tell a letter of a right-to-left script, one of another, a digit, and anything else: R, L, N, ""."""
     for char in text:

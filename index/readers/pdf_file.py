@@ -37,6 +37,11 @@ class PdfPage:
         self._raw = raw
         self._page = page
         self._text = page.get_textpage()
+        self._two = ctypes.c_double(), ctypes.c_double()
+        self._box = raw.FS_RECTF()
+        self._matrix, self._length, self._size_of = raw.FS_MATRIX(), ctypes.c_ulong(), ctypes.c_float()
+        self._edges = [ctypes.c_float() for _ in range(4)]
+        self._buffer = (ctypes.c_ubyte * _MAX_DECLARED)()
         self._n = min(self._text.count_chars(), _MAX_CHARS)
         get = raw.FPDFText_GetUnicode
         handle = self._text.raw
@@ -99,21 +104,31 @@ class PdfPage:
         last: tuple[float, float] | None = None
         for i in numbers:
             x, y = self._origin(i)
-            left, bottom, right, top = self._text.get_charbox(i, loose=True)
-            yield Glyph(_character(self.codes[i]), x, y, left, right, bottom, top, size, is_more=(x, y) == last)
+            self._raw.FPDFText_GetLooseCharBox(self._text.raw, i, self._box)
+            box = self._box
+            yield Glyph(
+                _character(self.codes[i]),
+                x,
+                y,
+                box.left,
+                box.right,
+                box.bottom,
+                box.top,
+                size,
+                is_more=(x, y) == last,
+            )
             last = None if self.codes[i] == 32 else (x, y)
 
     def _place(self, handle: Any) -> tuple[float, float, float]:
         """Return where an object's text begins, and the size of its letters in points."""
-        matrix, size = self._raw.FS_MATRIX(), ctypes.c_float()
+        matrix, size = self._matrix, self._size_of
         self._raw.FPDFPageObj_GetMatrix(handle, matrix)
         self._raw.FPDFTextObj_GetFontSize(handle, size)
         return matrix.e, matrix.f, size.value * math.hypot(matrix.c, matrix.d) or 1.0
 
     def _bounds(self, handle: Any) -> tuple[float, float, float, float]:
-        edges = [ctypes.c_float() for _ in range(4)]
-        self._raw.FPDFPageObj_GetBounds(handle, *edges)
-        left, bottom, right, top = (edge.value for edge in edges)
+        self._raw.FPDFPageObj_GetBounds(handle, *self._edges)
+        left, bottom, right, top = (edge.value for edge in self._edges)
         return left, bottom, right, top
 
     def _actual_text(self, handle: Any) -> tuple[int, str]:
@@ -121,10 +136,10 @@ class PdfPage:
         raw = self._raw
         for i in range(min(raw.FPDFPageObj_CountMarks(handle), _MAX_DEPTH)):
             mark = raw.FPDFPageObj_GetMark(handle, i)
-            length = ctypes.c_ulong()
-            buffer = (ctypes.c_ubyte * _MAX_DECLARED)()
-            if raw.FPDFPageObjMark_GetParamBlobValue(mark, b"ActualText", buffer, _MAX_DECLARED, length):
-                data = bytes(buffer[: length.value])
+            if raw.FPDFPageObjMark_GetParamBlobValue(
+                mark, b"ActualText", self._buffer, _MAX_DECLARED, self._length
+            ):
+                data = bytes(self._buffer[: min(self._length.value, _MAX_DECLARED)])
                 if data.startswith(codecs.BOM_UTF16_BE):
                     return _address(mark), data[2:].decode("utf-16-be", "replace")
         return 0, ""
@@ -153,7 +168,7 @@ class PdfPage:
         return _address(self._raw.FPDFText_GetTextObject(self._text.raw, i))
 
     def _origin(self, i: int) -> tuple[float, float]:
-        x, y = ctypes.c_double(), ctypes.c_double()
+        x, y = self._two
         self._raw.FPDFText_GetCharOrigin(self._text.raw, i, x, y)
         return x.value, y.value
 
@@ -228,4 +243,4 @@ def _character(code: int) -> str:
 
 
 def _address(handle: Any) -> int:
-    return ctypes.cast(handle, ctypes.c_void_p).value or 0
+    return ctypes.addressof(handle.contents) if handle else 0
