@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
@@ -23,7 +24,7 @@ _FURNITURE_PAGES = 3
 _FURNITURE_SHARE = 0.3
 """A line among the first or last two of a page that comes back, but for its numbers, on three pages or more and on
 three tenths of all is a running title or a page number."""
-_WIDE_GAP = 1.4
+_WIDE_GAP = 1.2
 _OTHER_SIZE = 0.12
 """A paragraph begins after a gap this much wider than between most lines, and where letters are larger or smaller."""
 _DIGITS = re.compile(r"\d+")
@@ -131,10 +132,10 @@ def _text(pages: Sequence[Sequence[PageLine]]) -> tuple[str, tuple[Mark, ...]]:
     length = 0
     before: PageLine | None = None
     for number, lines in enumerate(pages, start=1):
-        usual = _usual_gap(lines)
+        usual = _usual_gaps(lines)
         for i, line in enumerate(lines):
             if before is not None:
-                between = _between(before, line, usual if i else 0.0)
+                between = _between(before, line, usual.get(round(line.size), 0.0) if i else 0.0)
                 if not between:  # the word goes on
                     parts[-1] = parts[-1][:-1]
                     length -= 1
@@ -154,7 +155,7 @@ def _between(before: PageLine, line: PageLine, usual: float) -> str:
     Args:
         before: The first.
         line: The second.
-        usual: The gap between most lines of the page; 0 when another page begins.
+        usual: The gap between most such lines of the page; 0 when another page begins.
     """
     if before.text.endswith(_HYPHENS) and before.text[-2:-1].isalpha() and line.text[0].islower():
         return ""
@@ -166,16 +167,19 @@ def _between(before: PageLine, line: PageLine, usual: float) -> str:
     return "\n\n" if gap > _WIDE_GAP * usual else "\n"
 
 
-def _usual_gap(lines: Sequence[PageLine]) -> float:
-    """Return the gap between most lines of a page; 0 for a page of one line."""
-    gaps = [a.y - b.y for a, b in pairwise(lines) if a.y > b.y]
-    return median(gaps) if gaps else 0.0
+def _usual_gaps(lines: Sequence[PageLine]) -> dict[int, float]:
+    """Return the gap between most lines of a page by the size of their letters, in points."""
+    gaps: dict[int, list[float]] = {}
+    for a, b in pairwise(lines):
+        if a.y > b.y and round(a.size) == round(b.size):
+            gaps.setdefault(round(b.size), []).append(a.y - b.y)
+    return {size: median(found) for size, found in gaps.items()}
 
 
 def _title(found: str) -> str:
     """Return a title, "" where a program wrote a file's name or nothing that a person would."""
     title = _cleaned(found)
-    n_letters = sum(map(str.isalpha, title))
+    n_letters = sum(unicodedata.category(char)[0] in "LM" for char in title)
     return "" if n_letters < 3 or 2 * n_letters < len(title) or _NO_TITLE.fullmatch(title) else title
 
 
