@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from index.readers.archives import MAX_MARKUP_BYTES, MAX_MEMBERS, MAX_UNPACKED_BYTES, open_archive
+from index.readers.members import MAX_MARKUP_BYTES, MAX_MEMBERS, MAX_UNPACKED_BYTES, open_archive
 from index.errors import InputError
 from index.records import Document, Rejected
 from tests.reading_files import FILES, changed, items, member
@@ -23,7 +23,7 @@ TEXTS = {
     "four.docx": "word/document.xml",
     "deck.pptx": "ppt/slides/slide2.xml",
     "office.odt": "content.xml",
-    "four.epub": "EPUB/text/ch002.xhtml",
+    "four.epub": "EPUB/text/ch001.xhtml",
 }
 SECONDS = 30.0
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from index.config import FieldNames
 from index.errors import InputError
-from index.readers.archives import Archive, open_archive
+from index.readers.members import Archive, open_archive
 from index.readers.markup import decode_markup, name_of, parse_xhtml, parse_xml
 from index.readers.source_file import SourceFile
 from index.readers.visible import write_visible
@@ -17,7 +17,7 @@ from index.readers.writing import TextWriter, damage_told, one_line
 from index.records import Document, Rejected
 
 if TYPE_CHECKING:
-    from lxml.etree import _Element as Element
+    from index.readers.markup import Element
 
 SUFFIXES: tuple[str, ...] = (".epub",)
 ISOLATED = True

@@ -21,7 +21,7 @@ from index.config import FieldNames
 from index.readers.decoding import MAX_TEXT_BYTES
 from index.readers.source_file import SourceFile
 from index.readers.wire import Message, WireError, answer_in, packed, request_of, unpacked
-from index.readers.worker import SECONDS, TOO_MUCH_MEMORY
+from index.readers.worker import TOO_MUCH_MEMORY, seconds_for
 from index.records import Document, Rejected
 
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from index.readers.worker import serve; serve()"
@@ -31,7 +31,7 @@ _END_SECONDS = 2.0
 _MOST_IDLE = 4
 _SMALL = 4096
 
-_TOO_LONG = f"takes longer than {SECONDS:.0f} s to read and was given up; split it, or convert it to plain text."
+_TOO_LONG = "takes longer than {:.0f} s to read and was given up; split it, or convert it to plain text."
 _TOO_MUCH = f"holds more than {MAX_TEXT_BYTES >> 20:,} MB of text; split it."
 _CRASHED = (
     "the program that reads such files ended on it ({how}); it may be damaged: open it in its own program and save it "
@@ -238,12 +238,13 @@ class _Answers:
     def __init__(self, process: _Process, file: SourceFile) -> None:
         self._process = process
         self._source = file.source
+        self._seconds = seconds_for(file.size)
         self.is_whole = False
         self.has_some = False
         self.problem: Rejected | None = None
 
     def __iter__(self) -> Iterator[Document | Rejected]:
-        seconds, most = SECONDS, MAX_TEXT_BYTES
+        seconds, most = self._seconds, MAX_TEXT_BYTES
         try:
             while True:
                 began = time.monotonic()
@@ -258,15 +259,15 @@ class _Answers:
                 self.has_some = True
                 yield item
         except WireError as error:
-            self.problem = Rejected(self._source, _reason(self._process, str(error)))
+            self.problem = Rejected(self._source, _reason(self._process, str(error), self._seconds))
         except MemoryError:
             self.problem = Rejected(self._source, TOO_MUCH_MEMORY)
 
 
-def _reason(process: _Process, problem: str) -> str:
+def _reason(process: _Process, problem: str, seconds: float) -> str:
     """Say why a file could not be read to its end."""
     if process.is_late:
-        return _TOO_LONG
+        return _TOO_LONG.format(seconds)
     if problem == "too much":
         return _TOO_MUCH
     if problem == "ended":

@@ -17,7 +17,11 @@ from index.readers.decoding import decode_text
 from index.readers.writing import clean, one_line
 
 if TYPE_CHECKING:
-    from lxml.etree import _Element as Element
+    from typing import TypeAlias
+
+    from lxml.etree import _Element
+
+    Element: TypeAlias = _Element
 
 _DECLARED = re.compile(
     rb"""<\?xml[^>]{0,100}?\bencoding\s*=\s*["']([\w.:-]{1,40})|<meta[^>]{0,300}?\bcharset\s*=\s*["']?\s*([\w.:-]{1,40})""",

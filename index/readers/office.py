@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from index.errors import InputError
-from index.readers.archives import Archive
+from index.readers.members import Archive
 from index.readers.markup import name_of, parse_xml
 from index.readers.writing import one_line
 

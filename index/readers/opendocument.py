@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from index.config import FieldNames
 from index.errors import InputError
-from index.readers.archives import open_archive
+from index.readers.members import open_archive
 from index.readers.markup import parse_xml
 from index.readers.office import read_properties
 from index.readers.source_file import SourceFile
@@ -15,7 +15,7 @@ from index.readers.writing import TextWriter, damage_told
 from index.records import Document, Rejected
 
 if TYPE_CHECKING:
-    from lxml.etree import _Element as Element
+    from index.readers.markup import Element
 
 SUFFIXES: tuple[str, ...] = (".odt", ".odp")
 ISOLATED = True

@@ -6,6 +6,7 @@ A module of this package that defines ``SUFFIXES`` and ``read`` is a reader: add
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,10 @@ from index.config import FieldNames
 from index.errors import ExtraMissingError, InputError, SettingsError
 from index.readers.source_file import SourceFile
 from index.records import Document, Rejected
+
+
+PACKED = ".gz"
+"""The suffix of a packed file, which stands behind its own."""
 
 
 class ReaderModule(Protocol):
@@ -71,9 +76,21 @@ def supported_suffixes() -> tuple[str, ...]:
     return tuple(sorted(_readers()))
 
 
+def suffix_of(name: str) -> str:
+    """Return what tells a file's format, as it is written: its suffix, with the one before it of a packed file."""
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122 text, since there may be very many
+    return os.path.splitext(stem)[1] + suffix if suffix.lower() == PACKED else suffix  # noqa: PTH122
+
+
 def is_supported(suffix: str) -> bool:
-    """Tell whether a suffix (with its dot, in any case) has a reader."""
-    return suffix.lower() in _readers()
+    """Tell whether a suffix (``suffix_of``, in any case) has a reader, and what is packed has one too."""
+    suffix = suffix.lower()
+    return (suffix.removesuffix(PACKED) if suffix.endswith(PACKED) else suffix) in _readers()
+
+
+def reader_of(name: str) -> ReaderModule:
+    """Return the reader of a file whose format has one."""
+    return _readers()[os.path.splitext(name)[1].lower()]  # noqa: PTH122
 
 
 def unsupported_reason(suffix: str) -> str:
@@ -84,10 +101,10 @@ def unsupported_reason(suffix: str) -> str:
 
 def _read_guarded(file: SourceFile, fields: FieldNames, encoding: str) -> Iterator[Document | Rejected]:
     """Read a file, where its format is to be read, turning every fault of the file into a ``Rejected``."""
-    suffix = file.path.suffix
+    suffix = suffix_of(file.place)
     if not is_supported(suffix):
         yield Rejected(file.source, unsupported_reason(suffix))
-    elif getattr(_readers()[suffix.lower()], "ISOLATED", False):
+    elif getattr(reader_of(file.place), "ISOLATED", False):
         from index.readers.isolated import read_isolated
 
         yield from _told(file, lambda: read_isolated(file, fields=fields, encoding=encoding))
@@ -97,7 +114,7 @@ def _read_guarded(file: SourceFile, fields: FieldNames, encoding: str) -> Iterat
 
 def read_here(file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Document | Rejected]:
     """Read a file of a supported format in this process, whatever its format; otherwise as ``read_file``."""
-    reader = _readers()[file.path.suffix.lower()]
+    reader = reader_of(file.place)
     return _told(file, lambda: reader.read(file, fields=fields, encoding=encoding))
 
 

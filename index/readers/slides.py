@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from index.config import FieldNames
 from index.extras import needs
-from index.readers.archives import open_archive
+from index.readers.members import open_archive
 from index.readers.office import read_properties
 from index.readers.source_file import SourceFile
 from index.readers.writing import TextWriter, damage_told

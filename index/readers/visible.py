@@ -14,7 +14,7 @@ from index.readers.markup import name_of, walk
 from index.readers.writing import TextWriter
 
 if TYPE_CHECKING:
-    from lxml.etree import _Element as Element
+    from index.readers.markup import Element
 
 _HEADINGS = {f"h{n}": n for n in range(1, 7)}
 _ITEMS = frozenset(["li", "item", "dt", "dd"])

@@ -17,7 +17,7 @@ from index.readers.writing import TextWriter, damage_told, hush_libraries, one_l
 from index.records import Document, Rejected
 
 if TYPE_CHECKING:
-    from lxml.etree import _Element as Element
+    from index.readers.markup import Element
     from trafilatura.metadata import Document as Found
 
 SUFFIXES: tuple[str, ...] = (".html", ".htm", ".xhtml")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from index.config import FieldNames
 from index.extras import needs
-from index.readers.archives import open_archive
+from index.readers.members import open_archive
 from index.readers.markup import parse_xml
 from index.readers.office import read_properties
 from index.readers.source_file import SourceFile
@@ -23,7 +23,7 @@ from index.records import Document, Rejected
 
 if TYPE_CHECKING:
     from docx.document import Document as Opened
-    from lxml.etree import _Element as Element
+    from index.readers.markup import Element
 
 SUFFIXES: tuple[str, ...] = (".docx",)
 ISOLATED = True

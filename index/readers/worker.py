@@ -27,14 +27,18 @@ except ImportError:  # Windows
 MAX_MEMORY_BYTES = 1536 * 1024 * 1024
 """The most memory the process may ask for, its code and libraries included (180 to 420 MB)."""
 
-SECONDS = 30.0
-"""How long a file may take."""
+_SECONDS, _SECONDS_A_MB, _MOST_SECONDS = 30.0, 5.0, 300.0
 
 _GRACE = 5.0
 """Seconds after which the process ends itself, should nobody have ended it."""
 _FILES = 500
 """Files after which another process goes on: libraries may keep something of each."""
 _MOST_REQUEST = 1024 * 1024
+
+
+def seconds_for(n_bytes: int) -> float:
+    """Return how long a file of a size may take to be read: half a minute, a book of a thousand pages longer."""
+    return min(_MOST_SECONDS, _SECONDS + _SECONDS_A_MB * (n_bytes >> 20))
 
 
 def serve() -> None:
@@ -92,9 +96,10 @@ def _answer(request: Message, answers: BinaryIO) -> bool:
     from index.readers.registry import read_here
 
     file, fields, encoding = request_in(request)
+    seconds = seconds_for(file.size)
     try:
         items = read_here(file, fields=fields, encoding=encoding)
-        while (item := _timed(lambda: next(items, None))) is not None:
+        while (item := _timed(lambda: next(items, None), seconds)) is not None:
             _send(answers, answer_of(item))
     except MemoryError:
         with contextlib.suppress(MemoryError):
@@ -110,11 +115,11 @@ def _answer(request: Message, answers: BinaryIO) -> bool:
 TOO_MUCH_MEMORY = f"takes more than {MAX_MEMORY_BYTES >> 20:,} MB of memory to read; split it."
 
 
-def _timed(next_item: Callable[[], Document | Rejected | None]) -> Document | Rejected | None:
+def _timed(next_item: Callable[[], Document | Rejected | None], seconds: float) -> Document | Rejected | None:
     """Have the system end the process when this takes too long: a library may keep Python from running."""
     if not hasattr(signal, "setitimer"):
         return next_item()
-    signal.setitimer(signal.ITIMER_REAL, SECONDS + _GRACE)
+    signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE)
     try:
         return next_item()
     finally:
