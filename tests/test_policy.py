@@ -22,19 +22,24 @@ from tests.builds import ROOT, command, environment, run
 MODULES = sorted(path for name in ("index", "search", "scripts") for path in (ROOT / name).rglob("*.py"))
 HEAVY = [
     "charset_normalizer",
+    "docx",
     "faiss",
     "grpc",
+    "lxml",
     "milvus_lite",
     "nncf",
     "numpy",
     "openvino",
+    "pptx",
     "py3langid",
     "pymilvus",
+    "pysubs2",
     "ray",
     "scipy",
     "sentence_transformers",
     "tokenizers",
     "torch",
+    "trafilatura",
     "transformers",
 ]
 HOMES = {
@@ -48,6 +53,7 @@ HOMES = {
         "search/cli_update.py",
         "search/watch.py",
     },
+    "docx": {"index/readers/word.py"},
     "faiss": {
         "index/flat_index.py",
         "index/hnsw_index.py",
@@ -57,12 +63,15 @@ HOMES = {
     },
     "grpc": {"index/milvus_client.py"},
     "huggingface_hub": {"index/models.py"},
+    "lxml": {"index/readers/markup.py"},
     "milvus_lite": {"index/milvus_local.py"},
     "nncf": {"index/openvino_export.py"},
     "openvino": {"index/openvino_encoder.py"},
     "platformdirs": {"index/files.py"},
+    "pptx": {"index/readers/slides.py"},
     "py3langid": {"index/language_model.py"},
     "pymilvus": {"index/milvus_client.py"},
+    "pysubs2": {"index/readers/subtitles.py"},
     "ray": {"index/ray_embedding.py"},
     "scipy": {"search/metrics.py"},
     # One makes vectors of texts, the other scores pairs of them: no line of the one would serve the other.
@@ -77,6 +86,7 @@ HOMES = {
     },
     "torch": {"index/openvino_export.py", "index/torch_encoder.py"},
     "tqdm": {"search/terminal.py"},
+    "trafilatura": {"index/readers/web_page.py"},
     "transformers": {"index/torch_encoder.py"},
     "watchfiles": {"search/watch.py"},
 }

@@ -24,7 +24,10 @@ PACKAGE = """<package xmlns="http://www.idpf.org/2007/opf" xmlns:dc="http://purl
 <item id="pic" href="p.svg" media-type="image/svg+xml"/>
 </manifest><spine><itemref idref="nav"/><itemref idref="cover"/><itemref idref="two"/><itemref idref="one"/>
 <itemref idref="two"/><itemref idref="pic"/><itemref idref="missing"/></spine></package>"""
-PAGE = '<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops"><head><title/></head><body>{body}</body></html>'  # fmt: skip
+PAGE = (
+    '<?xml version="1.0" encoding="{encoding}"?><!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml" '
+    'xmlns:epub="http://www.idpf.org/2007/ops"><head><title/></head><body>{body}</body></html>'
+)
 
 
 def book(tmp_path: Path, **members: str | bytes) -> Path:
@@ -84,8 +87,9 @@ def test_a_page_that_is_not_well_formed_is_read(tmp_path: Path) -> None:
 
 def test_a_locked_book_is_told(tmp_path: Path) -> None:
     locked = (
-        '<encryption xmlns="urn:oasis:names:tc:opendocument:xmlns:container" xmlns:e="http://www.w3.org/2001/04/xmlenc#">'
-        '<e:EncryptedData><e:CipherData><e:CipherReference URI="OEBPS/{}"/></e:CipherData></e:EncryptedData></encryption>'
+        '<encryption xmlns="urn:oasis:names:tc:opendocument:xmlns:container" '
+        'xmlns:e="http://www.w3.org/2001/04/xmlenc#"><e:EncryptedData><e:CipherData>'
+        '<e:CipherReference URI="OEBPS/{}"/></e:CipherData></e:EncryptedData></encryption>'
     )
     path = book(tmp_path, **{"META-INF/encryption.xml": locked.format("two.xhtml")})
     assert reason(path) == "its text is encrypted (it was sold with a lock); only its own program can show it."

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from index.readers.members import MAX_MARKUP_BYTES, MAX_MEMBERS, MAX_UNPACKED_BYTES, open_archive
 from index.errors import InputError
+from index.readers.members import MAX_MARKUP_BYTES, MAX_MEMBERS, MAX_UNPACKED_BYTES, open_archive
 from index.records import Document, Rejected
 from tests.reading_files import FILES, changed, items, member
 

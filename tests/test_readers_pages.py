@@ -49,12 +49,35 @@ def test_a_page_is_read_the_same_after_others() -> None:
 @pytest.mark.parametrize(
     ("name", "lang", "pieces"),
     [
-        ("browser-te.html", "te", ["# చెడిపోయిన ఫ్రిజ్, మొండికేసిన దుకాణం", "నిజామాబాద్‌కు చెందిన", "## ముందు రాతపూర్వకంగా అడగండి", "1915కు ఫోను చేసి"]),
-        ("pandoc-fa.html", "fa", ["# هفت روز کاری برای پشیمانی", "آپارتمان ۵۵ متری‌اش زیادی", "## قانون چه می‌گوید", "## مهسا چه کرد"]),
-        ("notice-ur.xhtml", "ur", ["# فریج خراب نکلے تو پہلے نوٹس", "گوجرانوالہ کی نادیہ", "## قانون کیا کہتا ہے", "## نادیہ نے کیا کیا"]),
-        ("office.html", "", ["# Eilė ir vizitai", "Vizitas užsakomas telefonu.", "## Kainos", "- kirpimas – 15 eurų\n- dažymas – 40 eurų", "| Diena | Valandos |\n| Antradienis | 9–18 |", "Galinė pastaba"]),
+        (
+            "browser-te.html",
+            "te",
+            ["# చెడిపోయిన ఫ్రిజ్, మొండికేసిన దుకాణం", "నిజామాబాద్‌కు చెందిన", "## ముందు రాతపూర్వకంగా అడగండి", "1915కు ఫోను చేసి"],
+        ),
+        (
+            "pandoc-fa.html",
+            "fa",
+            ["# هفت روز کاری برای پشیمانی", "آپارتمان ۵۵ متری‌اش زیادی", "## قانون چه می‌گوید", "## مهسا چه کرد"],
+        ),
+        (
+            "notice-ur.xhtml",
+            "ur",
+            ["# فریج خراب نکلے تو پہلے نوٹس", "گوجرانوالہ کی نادیہ", "## قانون کیا کہتا ہے", "## نادیہ نے کیا کیا"],
+        ),
+        (
+            "office.html",
+            "",
+            [
+                "# Eilė ir vizitai",
+                "Vizitas užsakomas telefonu.",
+                "## Kainos",
+                "- kirpimas – 15 eurų\n- dažymas – 40 eurų",
+                "| Diena | Valandos |\n| Antradienis | 9–18 |",
+                "Galinė pastaba",
+            ],
+        ),
     ],
-)  # fmt: skip
+)
 def test_pages_of_other_programs(name: str, lang: str, pieces: list[str]) -> None:
     read = document(name)
     in_order(read.text, *pieces)
@@ -77,8 +100,17 @@ def test_encodings_declared_rightly_wrongly_or_not_at_all(tmp_path: Path, encodi
 
 @pytest.mark.parametrize(
     ("declared", "lang"),
-    [("lt", "lt"), ("lt-LT", "lt-LT"), ("lt_LT", "lt-LT"), ("en", ""), ("fa", ""), ("", ""), ("sgs", "sgs"), ("Lietuvių", "")],
-)  # fmt: skip
+    [
+        ("lt", "lt"),
+        ("lt-LT", "lt-LT"),
+        ("lt_LT", "lt-LT"),
+        ("en", ""),
+        ("fa", ""),
+        ("", ""),
+        ("sgs", "sgs"),
+        ("Lietuvių", ""),
+    ],
+)
 def test_a_language_is_declared_only_when_the_text_is_in_it(tmp_path: Path, declared: str, lang: str) -> None:
     text = (FILES / "news-lt.html").read_bytes().decode("cp1257").replace("windows-1257", "utf-8")
     assert document(page(tmp_path, text.replace("en-US", declared))).lang == lang

@@ -8,6 +8,8 @@ import pytest
 
 from tests.reading_files import FILES, document, marked, reason
 
+NOTES = "NOTE 00:01.000 --> 00:02.000\nne\n\nvardas\n"
+
 
 def vtt(tmp_path: Path, cues: str, name: str = "a.vtt") -> Path:
     path = tmp_path / name
@@ -63,10 +65,13 @@ def test_persian_subtitles_with_a_mark_of_their_encoding() -> None:
         ("00:05.000 --> 00:06.000\nantra\n\n00:01.000 --> 00:02.000\npirma", "pirma antra"),
         ("00:01.000 --> 00:02.000\n<b>Sto</b>rai {ne} &lt;ir&gt; <i.x>kursyvu", "Storai <ir> kursyvu"),
         ("00:01.000 --> 00:03.000\nNe!\n\n00:08.000 --> 00:09.000\nNe!", "Ne!\nNe!"),
-        ("NOTE 00:01.000 --> 00:02.000\nne\n\nvardas\n00:01.000 --> 00:02.000 line:0\ntaip\n1987\n\n2\n00:02.000 --> 00:03.000\nmetais", "taip 1987 metais"),
+        (
+            NOTES + "00:01.000 --> 00:02.000 line:0\ntaip\n1987\n\n2\n00:02.000 --> 00:03.000\nmetais",
+            "taip 1987 metais",
+        ),
     ],
     ids=["joined", "ended", "pause", "order", "tags", "said twice", "names"],
-)  # fmt: skip
+)
 def test_how_cues_are_joined(tmp_path: Path, cues: str, text: str) -> None:
     assert document(vtt(tmp_path, cues)).text == text
 

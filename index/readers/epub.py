@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 from index.config import FieldNames
 from index.errors import InputError
-from index.readers.members import Archive, open_archive
 from index.readers.markup import decode_markup, name_of, parse_xhtml, parse_xml
+from index.readers.members import Archive, open_archive
 from index.readers.source_file import SourceFile
 from index.readers.visible import write_visible
 from index.readers.writing import TextWriter, damage_told, one_line

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from index.errors import InputError
-from index.readers.members import Archive
 from index.readers.markup import name_of, parse_xml
+from index.readers.members import Archive
 from index.readers.writing import one_line
 
 CORE_PROPERTIES = "docProps/core.xml"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from index.config import FieldNames
 from index.errors import InputError
-from index.readers.members import open_archive
 from index.readers.markup import parse_xml
+from index.readers.members import open_archive
 from index.readers.office import read_properties
 from index.readers.source_file import SourceFile
 from index.readers.writing import TextWriter, damage_told

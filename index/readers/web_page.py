@@ -17,8 +17,9 @@ from index.readers.writing import TextWriter, damage_told, hush_libraries, one_l
 from index.records import Document, Rejected
 
 if TYPE_CHECKING:
-    from index.readers.markup import Element
     from trafilatura.metadata import Document as Found
+
+    from index.readers.markup import Element
 
 SUFFIXES: tuple[str, ...] = (".html", ".htm", ".xhtml")
 ISOLATED = True

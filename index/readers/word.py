@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from index.config import FieldNames
 from index.extras import needs
-from index.readers.members import open_archive
 from index.readers.markup import parse_xml
+from index.readers.members import open_archive
 from index.readers.office import read_properties
 from index.readers.source_file import SourceFile
 from index.readers.writing import TextWriter, damage_told
@@ -23,6 +23,7 @@ from index.records import Document, Rejected
 
 if TYPE_CHECKING:
     from docx.document import Document as Opened
+
     from index.readers.markup import Element
 
 SUFFIXES: tuple[str, ...] = (".docx",)
