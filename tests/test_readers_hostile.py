@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 import zipfile
 from collections.abc import Iterator
@@ -81,6 +82,32 @@ def test_pages_nested_too_deeply_are_read_or_told(tmp_path: Path, tag: str, endi
     path.write_text(head + page, "utf-8")
     (item,) = items(path)
     assert "Žodis pradžioje." in item.text if isinstance(item, Document) else len(item.reason) < 500
+
+
+def damaged(data: bytes, chance: random.Random) -> bytes:
+    """Change a byte, take some out, or repeat some."""
+    at, n = chance.randrange(len(data)), chance.randrange(1, 60)
+    part = chance.choice([b"", data[at : at + n] * 2, bytes([chance.randrange(256)]), b"<", b"&", b"\0"])
+    return data[:at] + part + data[at + chance.choice([0, 1, n]) :]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FILES.iterdir() if path.suffix not in (".md", ".pdf")))
+def test_damage_anywhere_is_read_or_told(tmp_path: Path, name: str) -> None:
+    chance = random.Random(7)
+    for _ in range(20):
+        if name in TEXTS:
+            path = changed(
+                FILES / name, tmp_path / name, {TEXTS[name]: damaged(member(FILES / name, TEXTS[name]), chance)}
+            )
+        else:
+            path = tmp_path / name
+            path.write_bytes(damaged((FILES / name).read_bytes(), chance))
+        for item in items(path):
+            text = item.text if isinstance(item, Document) else item.reason
+            assert text.strip()
+            text.encode()
+            assert isinstance(item, Document) or len(item.reason) < 500
+        assert items(path) == items(path)
 
 
 def bomb(path: Path, name: str, size: int) -> Path:

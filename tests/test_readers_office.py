@@ -53,7 +53,7 @@ def test_what_a_page_shows_is_read_and_nothing_else(name: str) -> None:
         "Pabaiga.\n\n"
         "Galinė pastaba: kainos su mokesčiais."
     )
-    assert (read.title, read.title_in_text, read.lang) == ("Kirpyklos taisyklės", False, "lt-LT")
+    assert (read.title, read.title_in_text, read.lang) == ("Kirpyklos taisyklės", False, "lt")
     assert read.metadata == {"author": "Jonas Petraitis", "date": "2024-03-05"}
 
 

@@ -102,8 +102,8 @@ def test_encodings_declared_rightly_wrongly_or_not_at_all(tmp_path: Path, encodi
     ("declared", "lang"),
     [
         ("lt", "lt"),
-        ("lt-LT", "lt-LT"),
-        ("lt_LT", "lt-LT"),
+        ("lt-LT", "lt"),
+        ("lt_LT", "lt"),
         ("en", ""),
         ("fa", ""),
         ("", ""),
@@ -114,6 +114,17 @@ def test_encodings_declared_rightly_wrongly_or_not_at_all(tmp_path: Path, encodi
 def test_a_language_is_declared_only_when_the_text_is_in_it(tmp_path: Path, declared: str, lang: str) -> None:
     text = (FILES / "news-lt.html").read_bytes().decode("cp1257").replace("windows-1257", "utf-8")
     assert document(page(tmp_path, text.replace("en-US", declared))).lang == lang
+
+
+@pytest.mark.parametrize(
+    ("declared", "title"),
+    [("Skelbimas – Alytaus žinios", "Skelbimas"), ("Skelbimas", "Skelbimas"), ("", "Skelbimas"), ("Lenta", "Lenta")],
+)
+def test_the_title_is_the_heading_that_the_head_declares(tmp_path: Path, declared: str, title: str) -> None:
+    menu = "<div><h2>Klaviatūros klavišai</h2><p>Paspauskite ←</p></div>"
+    text = "<p>" + "Parduodamas beveik naujas dviratis, pasiimti Alytuje. " * 8 + "</p>"
+    path = page(tmp_path, f"<head><title>{declared}</title></head><body><h1>Skelbimas</h1>{text}{menu}</body>")
+    assert document(path).title == title
 
 
 def test_a_page_of_few_words_is_read_whole(tmp_path: Path) -> None:

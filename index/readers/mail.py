@@ -42,6 +42,8 @@ _MOST_DAMAGE = 0.02
 """Share of a text's characters that may be undecodable before it is refused."""
 _ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
 """A line that began like the first of a message, which programs that write mailboxes change."""
+_PARTING = re.compile(r"^[ \t]*-{3,}[^\n]{0,60}-{3,}[ \t]*$", re.MULTILINE)
+"""A line such as ``-----Original Message-----``: a passage of its own otherwise, in a language of its own."""
 _POLICY = email.policy.default
 _LONGEST_NAME = 120
 
@@ -137,7 +139,7 @@ class _Message:
         plain = message.get_body(("plain",))
         text, damage = self._decoded(cast("EmailMessage", plain)) if plain is not None else ("", "")
         if text.strip():
-            writer.paragraph(text)
+            writer.paragraph(_PARTING.sub("", text))
             return damage
         page = message.get_body(("html",))
         if page is None:

@@ -65,8 +65,22 @@ def read(file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Doc
     if not whole.text.strip() and not main.text.strip():
         raise InputError("shows no text (it may be filled in by a script); save the page as a browser shows it.")
     best = main if found is not None and _is_better(main, whole) else whole
-    told = (found.title if found is not None else "") or title
-    yield best.document(file, title=told, lang=lang, metadata=_metadata(found))
+    guessed = (found.title if found is not None else "") or ""
+    yield best.document(file, title=_title(title, best.first_heading, guessed), lang=lang, metadata=_metadata(found))
+
+
+def _title(declared: str, heading: str, guessed: str) -> str:
+    """Choose a page's title: its heading where the declared one holds it, which often adds the name of the site.
+
+    Args:
+        declared: What the page's head says.
+        heading: The first heading of what was read.
+        guessed: What trafilatura takes for the title, which on some pages is a heading of a menu.
+    """
+    for words in (heading, one_line(guessed)):
+        if words and (not declared or words.casefold() in declared.casefold()):
+            return words
+    return declared
 
 
 def _is_better(main: TextWriter, whole: TextWriter) -> bool:

@@ -45,6 +45,8 @@ class TextWriter:
         self._kinds: set[str] = set()
         self._marks: list[Mark] = []
         self._pending = ""
+        self.first_heading = ""
+        """The words of the first heading."""
         self.last_line = ""
         """The line that ``run_on`` writes on."""
 
@@ -55,6 +57,7 @@ class TextWriter:
     def heading(self, words: str, level: int = 1) -> None:
         """Write a heading on one line."""
         if words := one_line(words):
+            self.first_heading = self.first_heading or words
             self._write(f"{'#' * min(max(level, 1), 6)} {words}", "heading")
 
     def paragraph(self, text: str) -> None:
@@ -119,7 +122,7 @@ class TextWriter:
         """
         text = self.text
         refuse_empty(text)
-        told, in_text = _title(text, title)
+        told, in_text = _title(text, title, self.first_heading)
         return Document(
             file.doc_id,
             file.source,
@@ -149,13 +152,12 @@ def cleaned(metadata: Mapping[str, str | None]) -> dict[str, object]:
     return {name: value for name, value in values.items() if value}
 
 
-def _title(text: str, declared: str) -> tuple[str, bool]:
+def _title(text: str, declared: str, heading: str) -> tuple[str, bool]:
     """Return a document's title, and whether it is a line of its text."""
     lines = [one_line(line.lstrip("#")) for line in text[:_TOP].split("\n")]
     title = one_line(declared)[:_LONGEST_TITLE]
     if title:
         return title, title.casefold() in (line.casefold() for line in lines)
-    heading = next((line for line in text[:_TOP].split("\n") if line.startswith("#")), "").lstrip("#").strip()
     return heading[:_LONGEST_TITLE], bool(heading)
 
 
@@ -169,13 +171,12 @@ def plausible_language(declared: str, text: str) -> str:
         declared: A BCP 47 tag, or anything.
         text: What is written.
     """
-    tag = language_tag(declared.replace("_", "-"))
-    primary = tag.partition("-")[0]
-    if not tag or primary not in {lang for lang, _ in rank("a")}:
-        return tag
+    primary = language_tag(declared.replace("_", "-")).partition("-")[0]
+    if primary not in {lang for lang, _ in rank("a")}:
+        return primary
     step = max(_WINDOW, len(text) // _WINDOWS)
     found = {detect_language(text[at : at + _WINDOW], expected=(primary,)) for at in range(0, len(text), step)}
-    return tag if found <= {primary, UNKNOWN_LANG} else ""
+    return primary if found <= {primary, UNKNOWN_LANG} else ""
 
 
 @contextlib.contextmanager
