@@ -66,7 +66,12 @@ class Encoder(Protocol):
         """Return the number of tokens of each text, without prompt and special tokens."""
 
     def encode_passages(self, texts: Sequence[str], progress: Progress = SILENT) -> Vectors:
-        """Return the vectors of passages, shape (len(texts), dim), unit rows; advances by one a text."""
+        """Return the vectors of passages, shape (len(texts), dim), unit rows.
+
+        Args:
+            texts: What the model reads of each, without its prompt.
+            progress: Advanced by one a text.
+        """
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of queries, shape (len(texts), dim), unit rows."""

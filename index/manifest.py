@@ -304,7 +304,7 @@ def check_encoder(manifest: Manifest, have: Fingerprint, where: str) -> None:
     """
     made_with = manifest.encoder
     # The same weights under another name or in another folder give the same vectors, and in another precision vectors
-    # so near that ranks hardly change (README, Speed).
+    # so near that ranks hardly change (docs/measured.md, What int8 costs).
     if dataclasses.replace(have, model=made_with.model, precision=made_with.precision) == made_with:
         return
     different = [

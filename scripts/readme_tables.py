@@ -1,4 +1,7 @@
-"""Writes the measured tables of README.md from the raw results: python scripts/readme_tables.py [--check]."""
+"""Writes the measured tables of README.md and docs/ from the raw results: python scripts/readme_tables.py [--check].
+
+A table stands between two marks such as ``<!-- table query -->``, in whichever file people look for it.
+"""
 
 from __future__ import annotations
 
@@ -248,6 +251,7 @@ def table(header: list[str], rows: Iterable[list[Any]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
+_TABLE = re.compile(r"<!-- table ([\w-]+) -->\n.*?<!-- table \1 -->", re.DOTALL)
 TABLES = {
     "chunking": chunking_table,
     "embedding": embedding_table,
@@ -263,20 +267,44 @@ TABLES = {
 }
 
 
+def filled(text: str) -> tuple[str, list[str]]:
+    """Return a page with its tables as the results have them, and the names of these tables.
+
+    Raises:
+        click.ClickException: For a mark without its second one, or of a table that is not known.
+    """
+    names: list[str] = []
+
+    def made(match: re.Match[str]) -> str:
+        names.append(match[1])
+        if match[1] not in TABLES:
+            raise click.ClickException(f"no table is called {match[1]!r}; known are {', '.join(TABLES)}.")
+        mark = f"<!-- table {match[1]} -->"
+        return f"{mark}\n{TABLES[match[1]]()}\n{mark}"
+
+    text = _TABLE.sub(made, text)
+    if len(re.findall("<!-- table ", text)) != 2 * len(names):
+        raise click.ClickException("a mark of a table stands alone; it needs the same mark after the table.")
+    return text, names
+
+
 @click.command()
-@click.option("--check", is_flag=True, help="Change nothing; exit with status 1 when README.md is not up to date.")
+@click.option("--check", is_flag=True, help="Change nothing; exit with status 1 when a page is not up to date.")
 def main(check: bool) -> None:
-    """Put every table between its marks in README.md."""
-    path = ROOT / "README.md"
-    before = text = path.read_text("utf-8")
-    for name, make in TABLES.items():
-        mark = f"<!-- table {name} -->"
-        start, _, end = re.split(f"({mark}\n.*?{mark})", text, maxsplit=1, flags=re.DOTALL)
-        text = f"{start}{mark}\n{make()}\n{mark}{end}"
-    if check and text != before:
-        raise click.ClickException("README.md: a table differs from its results. Run: python scripts/readme_tables.py")
-    if not check:
-        path.write_text(text, "utf-8")
+    """Put every table between its marks in README.md and docs/."""
+    found: list[str] = []
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        before = path.read_text("utf-8")
+        text, names = filled(before)
+        found += names
+        if check and text != before:
+            raise click.ClickException(
+                f"{path.relative_to(ROOT)}: a table differs from its results. Run: python scripts/readme_tables.py"
+            )
+        if text != before:
+            path.write_text(text, "utf-8")
+    if sorted(found) != sorted(TABLES):
+        raise click.ClickException(f"each table stands in one place; these do: {', '.join(sorted(found))}.")
 
 
 if __name__ == "__main__":
