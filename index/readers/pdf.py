@@ -27,8 +27,13 @@ three tenths of all is a running title or a page number."""
 _WIDE_GAP = 1.2
 _OTHER_SIZE = 0.12
 """A paragraph begins after a gap this much wider than between most lines, and where letters are larger or smaller."""
+_WRAPPED = (40, 120)
+_NARROWEST = 15
+_FULL = 0.6
+"""Characters of the widest line of a paragraph whose lines the chunker sees to be wrapped; what is no column; and the
+share of the widest line that most lines of a column fill: long words leave much of it."""
 _DIGITS = re.compile(r"\d+")
-_SENTENCE_END = re.compile(r"[.!?:…।۔؟][\"'”’»›)\]]*$")
+_SENTENCE_END = re.compile(r"[.!?…।۔؟][\"'”’»›)\]]*$")
 _HYPHENS = ("\u00ad", "-", "\u2010")
 _NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
 _NO_TITLE = re.compile(
@@ -146,7 +151,17 @@ def _text(pages: Sequence[Sequence[PageLine]]) -> tuple[str, tuple[Mark, ...]]:
             parts.append(line.text)
             length += len(line.text)
             before = line
-    return "".join(parts), tuple(marks)
+    paragraphs = "".join(parts).split("\n\n")
+    return "\n\n".join(map(_unwrapped, paragraphs)), tuple(marks)
+
+
+def _unwrapped(paragraph: str) -> str:
+    """Return a paragraph of narrow columns or very wide pages on one line; what has others is known to be wrapped."""
+    lengths = [len(line) for line in paragraph.split("\n")]
+    widest = max(lengths)
+    is_full = 2 * sum(length >= _FULL * widest for length in lengths[:-1]) > len(lengths) - 1
+    is_odd = len(lengths) > 1 and not _WRAPPED[0] <= widest <= _WRAPPED[1] and widest >= _NARROWEST
+    return paragraph.replace("\n", " ") if is_odd and is_full else paragraph
 
 
 def _between(before: PageLine, line: PageLine, usual: float) -> str:

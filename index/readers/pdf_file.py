@@ -24,7 +24,7 @@ _MAX_DECLARED = 4096
 a declared text."""
 _MAX_TITLE = 300
 _ENDS = "\r\n"
-_HYPHEN = "\u0002"
+_HYPHEN = 2
 """How PDFium writes a hyphen at the end of a line where the word goes on."""
 
 
@@ -61,9 +61,11 @@ class PdfPage:
         """Yield the lines as PDFium orders them."""
         start = 0
         for i in range(self._n + 1):
-            if i < self._n and self.codes[i] != 10:
+            # Where a word goes on, PDFium writes a hyphen of its own and no end of the line.
+            is_hyphen = i < self._n and self.codes[i] == _HYPHEN
+            if i < self._n and self.codes[i] != 10 and not is_hyphen:
                 continue
-            text = "".join(_character(code) for code in self.codes[start:i])
+            text = "".join(_character(code) for code in self.codes[start : i + is_hyphen])
             first = next((at for at in range(start, i) if self.codes[at] not in (13, 32)), -1)
             if first >= 0:
                 x, y = self._origin(first)
@@ -237,7 +239,7 @@ def title_of(pdf: Any) -> str:
 
 def _character(code: int) -> str:
     """Return a character as text; a hyphen where a word goes on is a soft one."""
-    if code == 2:
+    if code == _HYPHEN:
         return "\u00ad"
     return "" if chr(code) in _ENDS or code == 0 else chr(code)
 
