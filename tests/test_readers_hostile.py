@@ -91,7 +91,7 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
     return data[:at] + part + data[at + chance.choice([0, 1, n]) :]
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in FILES.iterdir() if path.suffix not in (".md", ".pdf")))
+@pytest.mark.parametrize("name", sorted(path.name for path in FILES.glob("*.*") if path.suffix != ".md"))
 def test_damage_anywhere_is_read_or_told(tmp_path: Path, name: str) -> None:
     chance = random.Random(7)
     for _ in range(20):

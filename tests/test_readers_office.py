@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from index.config import FieldNames
+from index.readers import SourceFile
+from index.readers.registry import read_here
+from index.records import Rejected
 from tests.reading_files import FILES, changed, document, in_order, marked, member, reason
 
 FOUR = [
@@ -207,3 +212,27 @@ def test_a_document_without_words_is_empty(tmp_path: Path) -> None:
     data = WORD.format("<w:p/>").encode()
     path = changed(FILES / "four.docx", tmp_path / "a.docx", {"word/document.xml": data})
     assert reason(path) == "is empty; write something in it or remove it."
+
+
+@pytest.mark.parametrize(
+    ("library", "name"),
+    [
+        ("docx", "four.docx"),
+        ("pptx", "deck.pptx"),
+        ("lxml", "four.odt"),
+        ("lxml", "four.epub"),
+        ("lxml", "gmail-te.eml"),
+        ("trafilatura", "news-lt.html"),
+        ("pysubs2", "bom-fa.srt"),
+    ],
+)
+def test_a_library_that_is_not_installed_is_named_with_its_extra(
+    monkeypatch: pytest.MonkeyPatch, library: str, name: str
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    path = FILES / name
+    file = SourceFile(str(path), name, name, path.stat().st_size)
+    (item,) = read_here(file, fields=FieldNames(), encoding="")
+    assert isinstance(item, Rejected)
+    assert item.reason.endswith("pip install 'manytongues[formats]'")
+    assert item.out_of_reach  # it is read as soon as the library is there

@@ -70,7 +70,7 @@ def read(file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Doc
 
 
 def _title(declared: str, heading: str, guessed: str) -> str:
-    """Choose a page's title: its heading where the declared one holds it, which often adds the name of the site.
+    """Choose a page's title: its heading where that says more or less what its head does, which often adds the site.
 
     Args:
         declared: What the page's head says.
@@ -78,7 +78,8 @@ def _title(declared: str, heading: str, guessed: str) -> str:
         guessed: What trafilatura takes for the title, which on some pages is a heading of a menu.
     """
     for words in (heading, one_line(guessed)):
-        if words and (not declared or words.casefold() in declared.casefold()):
+        ours, theirs = words.casefold(), declared.casefold()
+        if words and (ours in theirs or theirs in ours):
             return words
     return declared
 
