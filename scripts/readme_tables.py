@@ -239,6 +239,79 @@ def sensitivity_table() -> str:
     return table(["number", "value", *(f"{name}: mean {shown}" for name, (shown, _) in _SETS.items())], lines)
 
 
+def languages_table() -> str:
+    """Return how often the language of a text is told right: a row a kind of text, a column a language."""
+    rows = results("languages")["rows"]
+    langs = ["te", "fa", "lt", "ur", "en"]
+    return table(
+        ["text", *langs],
+        (
+            [name, *(f"{row['right'][lang]:.3f}" if lang in row["n"] else "" for lang in langs)]
+            for name, row in rows.items()
+        ),
+    )
+
+
+def own_language_table() -> str:
+    """Return what part of the first passages is in the question's language: a row a way of ranking."""
+    rows = results("limits")["own_language"]
+    langs = [lang for lang in next(iter(rows.values())) if lang != "en"]  # no passage is English
+    return table(["", *langs], ([name, *(f"{row[lang]:.2f}" for lang in langs)] for name, row in rows.items()))
+
+
+def best_scores_table() -> str:
+    """Return how high the best scores of questions are, where the answer is and where it is not."""
+    rows = results("limits")["best_scores"]
+    shares = list(rows["mixed"])
+    return table(
+        ["best score of a question to an index", *(f"{float(share):.0%} are below" for share in shares)],
+        (
+            [name, *(f"{rows[of][share]:.2f}" for share in shares)]
+            for name, of in (("that answers it (`mixed`)", "mixed"), ("that does not (`parallel`)", "parallel"))
+        ),
+    )
+
+
+_MODES = {"hybrid": "", "dense": ", by meaning alone", "lexical": ", by words alone"}
+"""What stands behind a model's name when it is not asked as by default."""
+
+
+def models_table() -> str:
+    """Return what models find: a row a model and way of asking it, a column a set."""
+    models = results("models")["models"]
+    langs = list(next(iter(models.values()))["sets"]["mixed"]["hybrid"])
+    header = ["", *(f"{name}: {shown} ({' '.join(langs[:-1])})" for name, (shown, _) in _SETS.items())]
+    return table(
+        header,
+        (
+            [f"{name}{told}", *(_by_lang(row["sets"][of][mode], langs, measure) for of, (_, measure) in _SETS.items())]
+            for name, row in models.items()
+            for mode, told in _MODES.items()
+            if mode in row["sets"]["mixed"]
+        ),
+    )
+
+
+def models_cost_table() -> str:
+    """Return what models cost: a row a model."""
+    return table(
+        ["model", "numbers", "reads", "files", "passages/s", "", "a question", ""],
+        (
+            [
+                name,
+                row["dim"],
+                f"{row['max_tokens']:,} tokens",
+                f"{row['files_mb']:,.0f} MB",
+                f"{row['times']['passages_per_second']:.0f}",
+                f"{row['times']['passages_ratio']:.2f} times",
+                f"{row['times']['query_ms']:.1f} ms",
+                f"{row['times']['query_ratio']:.1f} times",
+            ]
+            for name, row in results("models")["models"].items()
+        ),
+    )
+
+
 def results(name: str) -> dict[str, Any]:
     """Return the raw figures of a benchmark."""
     record: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
@@ -261,6 +334,9 @@ TABLES = {
     "query-growth": query_growth_table,
     "scale": scale_table,
     "updates": updates_table,
+    "languages": languages_table,
+    "own-language": own_language_table,
+    "best-scores": best_scores_table,
     "precision": precision_table,
     "ranking": ranking_table,
     "sensitivity": sensitivity_table,

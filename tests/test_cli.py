@@ -15,6 +15,7 @@ from index.version import __version__
 from search.cli import main
 
 COMMANDS = ["build", "update", "search", "shell", "info", "verify", "repair", "refit", "models", "demo", "eval"]
+COMMANDS += ["doctor", "completion"]
 KEYS = ["query", "rank", "score", "lang", "source", "doc_id", "title", "passage_id", "start", "end", "text"]
 KEYS += ["metadata", "also_in", "n_places", "highlight", "dense", "balance", "lexical", "terms", "locator"]
 COSINES = ["--mode", "dense", "--balance", "off"]

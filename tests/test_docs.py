@@ -110,7 +110,8 @@ def test_no_option_is_told_that_is_not_there() -> None:
     known = {
         name for c in [*COMMANDS.values(), rebuild_index] for p in c.params for name in (*p.opts, *p.secondary_opts)
     }
-    of_others = {"--check", "--help"}  # of scripts that write figures
+    scripts = "\n".join(path.read_text("utf-8") for path in (ROOT / "scripts").glob("*.py"))
+    of_others = {"--help", *re.findall(r'"(--[a-z][a-z-]*)"', scripts)}
     told = [(page, name) for page, span in SPANS for name in re.findall(r"(?<![\w-])--[a-z][a-z-]*", span)]
     wrong = [f"{page}: {name}" for page, name in told if name not in known | of_others]
     assert not wrong, f"no command has these options: {', '.join(wrong)}"
@@ -120,7 +121,7 @@ def test_no_option_is_told_that_is_not_there() -> None:
 def check_call(words: list[str], where: str) -> None:
     """Check that words typed after ``tongues`` parse; nothing runs."""
     command: click.Command = main
-    # With its settings, as click makes it: a command keeps the names of its help option from the first context it meets.
+    # With its settings, as click makes it: a command keeps its help option as the first context has it.
     context = click.Context(main, info_name="tongues", **main.context_settings)
     while isinstance(command, click.Group):
         _, rest, _ = command.make_parser(context).parse_args(list(words))
@@ -148,6 +149,7 @@ def calls(line: str) -> Iterator[list[str]]:
     yield call
 
 
+OTHER_PROGRAMS = {"claude", "curl", "docker", "eval", "export", "make", "pip", "source"}
 SHELL = [(block.where, line) for block in blocks("sh") for line in block.text.splitlines() if line.strip()]
 
 
@@ -162,9 +164,7 @@ def test_shell_lines_call_what_is_there(where: str, line: str) -> None:
         elif call[0] == "python":
             assert (ROOT / call[1]).is_file(), f"{where}: {call[1]} is not there"
         else:
-            assert call[0] in {"source", "make", "pip", "curl", "export", "eval", "docker"}, (
-                f"{where}: what is {call[0]}?"
-            )
+            assert call[0] in OTHER_PROGRAMS, f"{where}: what is {call[0]}?"
 
 
 def test_a_line_that_is_wrong_is_noticed() -> None:
@@ -198,7 +198,7 @@ def test_make_targets_are_told_and_there() -> None:
 
 
 def test_files_and_extras_named_are_there() -> None:
-    for name in set(re.findall(r"\b(?:scripts|index|search|tests|notebooks)/[\w./-]*\w", CODE)):
+    for name in set(re.findall(r"(?<![\w./-])(?:scripts|index|search|tests|notebooks)/[\w./-]*\w", CODE)):
         assert (ROOT / name).exists(), f"{name} is named, and not there"
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     named = {extra for group in re.findall(r"(?:manytongues|\.)\[([\w,]+)\]", CODE) for extra in group.split(",")}
@@ -252,6 +252,23 @@ def test_no_other_name_is_described() -> None:
     tables = PROSE["docs/python.md"].partition("## Names of `index`")[2]
     described = set(re.findall(r"^\| `(\w+)", tables, re.MULTILINE))
     assert described == {*index.__all__, *search.__all__}
+
+
+ROWS = {
+    name: row for name, row in re.findall(r"^\| `(\w+)(.*)$", PROSE["docs/python.md"], re.MULTILINE) if name[0] != "_"
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_of_public_names_have_their_arguments_and_fields(name: str) -> None:
+    thing = getattr(index, name, None) or getattr(search, name)
+    row = ROWS[name]
+    if row.startswith("("):
+        told = re.findall(r"(\w+)(?:=\(\))?[,)]", row.partition("`")[0])
+        assert told == list(inspect.signature(thing).parameters), f"docs/python.md: arguments of {name}"
+    elif is_dataclass(thing) and "](" not in row:  # one with a link is told there
+        missing = [field.name for field in fields(thing) if f"`{field.name}`" not in row]
+        assert not missing, f"docs/python.md: the row of {name} lacks {', '.join(missing)}"
 
 
 EXAMPLES = [pytest.param(block, id=block.where) for block in blocks("python")]

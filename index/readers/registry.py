@@ -70,6 +70,25 @@ def read_file(file: SourceFile, *, fields: FieldNames, encoding: str = "") -> It
     return _read_guarded(file, fields, encoding)
 
 
+def find_record(
+    file: SourceFile, doc_id: str, *, fields: FieldNames, encoding: str = ""
+) -> tuple[int, Document] | None:
+    """Find a document among the records of a file; arguments as ``read_file`` has them.
+
+    Returns:
+        The number of the line that it begins on and the document; None when there is no such record, or the format
+        has none.
+
+    Raises:
+        InputError: If the file cannot be read.
+        OSError: If the file system does not give it.
+    """
+    reader = _readers().get(file.path.suffix.lower())
+    find = getattr(reader, "find_record", None)
+    found: tuple[int, Document] | None = find(file, doc_id, fields=fields, encoding=encoding) if find else None
+    return found
+
+
 def supported_suffixes() -> tuple[str, ...]:
     """List the suffixes that have a reader, lower case and sorted."""
     return tuple(sorted(_readers()))
