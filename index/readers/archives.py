@@ -16,7 +16,7 @@ from typing import IO
 from index.config import FieldNames
 from index.errors import InputError
 from index.readers.decoding import MAX_TEXT_BYTES
-from index.readers.registry import is_supported, read_file, suffix_of, unsupported_reason
+from index.readers.registry import PACKED, is_supported, read_file, suffix_of, unsupported_reason
 from index.readers.source_file import SourceFile
 from index.readers.unpacking import (
     MAX_DEPTH,
@@ -89,7 +89,7 @@ class _Archive:
         if depth > MAX_DEPTH:
             raise InputError(f"is an archive within {MAX_DEPTH} others; unpack it.")
         try:
-            yield from self._gzip(file, depth) if suffix_of(file.place).endswith(".gz") else self._zip(file, depth)
+            yield from self._gzip(file, depth) if file.place.lower().endswith(PACKED) else self._zip(file, depth)
         except _DAMAGE as error:
             raise InputError(_DAMAGED.format(error=_shown(error))) from error
 
@@ -159,7 +159,7 @@ class _Archive:
             file = dataclasses.replace(inner, place=str(path), size=size, status="", changed_at=0.0)
             items = (
                 self.read(file, depth + 1)
-                if suffix.endswith(SUFFIXES)
+                if suffix.lower().endswith(SUFFIXES)
                 else read_file(file, fields=self._fields, encoding=self._encoding)
             )
             for item in items:

@@ -19,8 +19,8 @@ MAX_DEPTH = 2
 
 _RATIO = 200
 """The most times that something may grow; text grows 20 times, JSON Lines of one shape 50."""
-_SMALL = 8 * 1024 * 1024
-"""What may come out whatever went in."""
+_SMALL, _SMALL_ARCHIVE = 8 * 1024 * 1024, 64 * 1024 * 1024
+"""What may come out of a member, and of an archive, whatever went in: one that is refused costs others nothing."""
 _PIECE = 1024 * 1024
 
 
@@ -29,7 +29,7 @@ class Budget:
     """What may still come out of an archive and those in it: bytes, and members."""
 
     bytes_left: int
-    members_left: int = MAX_MEMBERS
+    members_left: int
 
 
 def budget_of(n_packed: int) -> Budget:
@@ -38,7 +38,7 @@ def budget_of(n_packed: int) -> Budget:
     Args:
         n_packed: Its size in bytes.
     """
-    return Budget(min(MAX_UNPACKED_BYTES, _grown(n_packed)))
+    return Budget(min(MAX_UNPACKED_BYTES, max(_SMALL_ARCHIVE, _RATIO * n_packed)), MAX_MEMBERS)
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def unpacked(packed: IO[bytes], suffix: str, budget: Budget, n_packed: int, most
         InputError: When more comes out than may.
         OSError: When there is no room for it.
     """
-    may_grow = _grown(n_packed)
+    may_grow = max(_SMALL, _RATIO * n_packed)
     with tempfile.TemporaryDirectory(prefix="tongues-", ignore_cleanup_errors=True) as folder:
         path = Path(folder, f"member{suffix}")
         n = 0
@@ -80,7 +80,3 @@ def unpacked(packed: IO[bytes], suffix: str, budget: Budget, n_packed: int, most
                     )
                 out.write(piece)
         yield path, n
-
-
-def _grown(n_packed: int) -> int:
-    return max(_SMALL, _RATIO * n_packed)
