@@ -106,9 +106,16 @@ def columns(text: str) -> int:
 
 
 def place(source: str, doc_id: str) -> str:
-    """Name a document: its file, and its id where the file does not say it."""
-    is_named = source == doc_id or source.endswith(f"/{doc_id}")
-    return source if is_named else f"{source} {doc_id}"
+    """Name a document: its file, and its id where the file does not say it.
+
+    What lies in an archive is named by its path there (``mail/old.zip/letters/7.txt``).
+    """
+    name = doc_id
+    while name:
+        if source == name or source.endswith(f"/{name}"):
+            return source + doc_id[len(name) :]
+        name = name.rpartition("/")[0]
+    return f"{source} {doc_id}"
 
 
 def where_told(found: Hit | PassageInContext) -> str:
