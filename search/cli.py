@@ -18,7 +18,9 @@ from search.cli_build import build, build_and_report, refit
 from search.cli_completion import completion
 from search.cli_doctor import doctor
 from search.cli_eval import evaluate_sets
+from search.cli_export import export, import_ready
 from search.cli_help import STATUSES, VARIABLES, Documented, write_facts
+from search.cli_mcp import mcp
 from search.cli_options import index_option, quiet_option
 from search.cli_serve import serve
 from search.cli_update import repair, update
@@ -59,7 +61,21 @@ def main(debug: bool) -> None:
     """
 
 
-for _command in (build, update, refit, repair, search, shell, serve, evaluate_sets, doctor, completion):
+for _command in (
+    build,
+    update,
+    refit,
+    repair,
+    search,
+    shell,
+    serve,
+    mcp,
+    export,
+    import_ready,
+    evaluate_sets,
+    doctor,
+    completion,
+):
     main.add_command(_command)
 
 
