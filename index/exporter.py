@@ -122,9 +122,7 @@ def _blocks(store: Store, passages: Passages, dim: int, progress: Progress) -> I
         progress.advance(len(rows))
 
 
-def _records(
-    store: Store, passages: Sequence[StoredPassage], sentences: FoundSentences | None
-) -> list[dict[str, Any]]:
+def _records(store: Store, passages: Sequence[StoredPassage], sentences: FoundSentences | None) -> list[dict[str, Any]]:
     """Return passages as plain data."""
     records: list[dict[str, Any]] = []
     places: list[tuple[dict[str, Any], str, str, int]] = []
@@ -145,7 +143,9 @@ def _records(
         records.append(record)
         # What tells a page or a time, and where in a document that is.
         places += [(told, told["source"], told["doc_id"], told["start"]) for told in (record, *others)]
-        places += [(told, record["source"], record["doc_id"], record["start"] + told["start"]) for told in record["sentences"]]
+        places += [
+            (told, record["source"], record["doc_id"], record["start"] + told["start"]) for told in record["sentences"]
+        ]
     locators = store.documents.locators([place[1:] for place in places])
     for (told, *_), locator in zip(places, locators, strict=True):
         told["locator"] = locator

@@ -94,7 +94,9 @@ def import_passages(
     fields = fields or ReadyFields()
     rows = open_rows(Path(source), fields, Path(vectors) if vectors else None)
     if rows.told.get("format", EXPORT_FORMAT) != EXPORT_FORMAT:
-        raise InputError(f"{rows.name}: exported in a form that this version does not read. Use the version that wrote it.")
+        raise InputError(
+            f"{rows.name}: exported in a form that this version does not read. Use the version that wrote it."
+        )
     check_writable(Path(out))  # before the model is loaded
     settings, encoder = encoder_for(rows, model, settings or BuildSettings(), encoder, progress)
     settings = _chunked_as(rows.told, settings)
@@ -166,7 +168,7 @@ class _Importing:
             for i, record in enumerate(block.records):
                 if block.first + i not in self._refused and not isinstance(record, str):
                     for other in filter(_is_object, record.get("also_in") or ()):
-                        item = self._document({**record, **other, "metadata": {}}, block.first + i)
+                        item = self._document({**record, **other, "metadata": {}, "sentences": []}, block.first + i)
                         if not isinstance(item, str):
                             yield Step(item, item.document.source)
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 @click.command()
 @index_option
 @click.option(
-    "--out", required=True, metavar="FILE.parquet|DIR", help="A Parquet file, or a new or empty folder for JSON and NumPy."
+    "--out",
+    required=True,
+    metavar="FILE.parquet|DIR",
+    help="A Parquet file, or a new or empty folder for JSON and NumPy.",
 )
 @click.option("--vectors/--no-vectors", default=True, show_default=True, help="Write the vectors too.")
 @quiet_option
@@ -48,22 +51,32 @@ def export(directory: str, out: str, vectors: bool, quiet: bool) -> None:
 @click.option("--model", default=None, help="The model that made the vectors.  [default: what an export tells]")
 @click.option("--vector-file", default=None, metavar="FILE.npy", help="Vectors of a .jsonl file: row i is of record i.")
 @click.option("--text-field", default="text", show_default=True, help="Column with the text.")
-@click.option("--vector-field", default="", help="Column with the vector.  [default: vector, embedding(s), emb or values]")
+@click.option(
+    "--vector-field", default="", help="Column with the vector.  [default: vector, embedding(s), emb or values]"
+)
 @click.option("--id-field", default="", help="Column with the id.  [default: _id, id or doc_id]")
 @click.option("--source-field", default="source", show_default=True, help="Column with the source.")
 @click.option("--title-field", default="title", show_default=True, help="Column with the title.")
 @click.option("--lang-field", default="lang", show_default=True, help="Column with the language; detected where empty.")
 @click.option(
-    "--context-field", default="context", show_default=True, help="Column with what was embedded on a line above the text."
+    "--context-field",
+    default="context",
+    show_default=True,
+    help="Column with what was embedded on a line above the text.",
 )
 @click.option("--query-prompt", default=None, help="Put before every query.  [default: the model's own]")
 @click.option("--passage-prompt", default=None, help="Was put before every text.  [default: the model's own]")
 @click.option(
-    "--sentences/--no-sentences", default=True, show_default=True, help="Embed the sentences of passages: finer ranking."
+    "--sentences/--no-sentences",
+    default=True,
+    show_default=True,
+    help="Embed the sentences of passages: finer ranking.",
 )
 @choice_option("--kind", IndexKind.AUTO, "How vectors are searched; auto goes by the number of passages.")
 @choice_option("--vectors", VectorNumbers.FLOAT32, "Number format of the passages' vectors on disk.")
-@click.option("--store", default="", metavar="milvus:URI", help="Keep passages and vectors in Milvus: see `tongues build`.")
+@click.option(
+    "--store", default="", metavar="milvus:URI", help="Keep passages and vectors in Milvus: see `tongues build`."
+)
 @choice_option("--precision", Precision.AUTO, "Number format of the model: int8 unless torch computes.")
 @backend_options
 @click.option("--strict", is_flag=True, help="Keep the old index, and exit with status 1, when a row cannot be used.")
@@ -109,7 +122,9 @@ def import_ready(
         show_rejected(error.rejected)
         raise
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"What is in {out} is as it was. Run the same again: sentences embedded are kept.") from None
+        raise KeyboardInterrupt(
+            f"What is in {out} is as it was. Run the same again: sentences embedded are kept."
+        ) from None
     show_rejected(report.build.rejected)
     if not quiet:
         click.echo(_told(report), err=True)
