@@ -24,9 +24,9 @@ from index.manifest import Manifest
 from index.parallel import parallel_langs, parallel_means, unheard
 from index.pipeline import Pipeline, Step
 from index.progress import SILENT, Progress
-from index.ready import ReadyVectors
 from index.readers.source_file import SourceFile
 from index.readers.sources import find_files
+from index.ready import ReadyVectors
 from index.records import Document, Rejected
 from index.store import Store
 from index.writer import GenerationWriter, Means

@@ -15,10 +15,17 @@ from index.records import model_text
 
 _COMPARED = 32
 """Rows that are embedded to be compared, spread over all."""
-_SAME = 0.98
-"""The cosine of two vectors of one text from which they count as one model's."""
-_SHARE = 0.9
-"""The part of the rows that must reach it: a few texts may have been cut or changed."""
+_SAME = 0.99
+"""The least median of the cosines of vectors that are one model's.
+
+Source: 202 passages in four languages by e5-small, int8; medians: torch in fp32 .999, no prompt .998, without the last
+tenth of each text .994, the prompt of questions .986, half of each text .966, the vectors of other texts .80.
+"""
+_NEAR, _MOST_FAR = 0.95, 0.2
+"""Below so much a text was embedded otherwise or is another one, and so many of them may be.
+
+Source: as above, the lowest of all when titles were not embedded with the text: .944, and a tenth below .973.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +110,8 @@ def check_claim(rows: ReadyRows, dim: int, fields: ReadyFields, encoder: Encoder
     name, own_dim = encoder.fingerprint.model, encoder.fingerprint.dim
     if dim != own_dim:
         raise InputError(
-            f"{rows.name}: holds vectors of {dim} numbers, and those of {name} have {own_dim}. Name the model that made "
-            "them with --model."
+            f"{rows.name}: holds vectors of {dim} numbers, and those of {name} have {own_dim}. Name the model that "
+            "made them with --model."
         )
     wanted = np.unique(np.linspace(0, max(0, rows.n_rows - 1), _COMPARED).astype(np.int64)).tolist()
     texts, given, numbers = [], [], []
@@ -123,14 +130,14 @@ def check_claim(rows: ReadyRows, dim: int, fields: ReadyFields, encoder: Encoder
     if not texts:
         raise InputError(f"{rows.name}: no row of {len(wanted)} looked at has a text and a vector. Check its columns.")
     cosines = np.einsum("ij,ij->i", np.array(given), encoder.encode_passages(texts))
-    median, n_far = float(np.median(cosines)), int((cosines < _SAME).sum())
-    if n_far > (1 - _SHARE) * len(texts):
+    median, n_far = float(np.median(cosines)), int((cosines < _NEAR).sum())
+    if median < _SAME or n_far > _MOST_FAR * len(texts):
         worst = int(cosines.argmin())
         raise InputError(
-            f"{rows.name}: these vectors are not those of {name} as it is used here (of {len(texts)} texts embedded to "
-            f"compare, the median cosine is {median:.2f}, {n_far} are below {_SAME}, the least is "
-            f"{cosines[worst]:.2f}, of {rows.at(numbers[worst])}). Name the model that made them with --model, its "
-            "--passage-prompt, or what was embedded before the text with --context-field; or build an index of the texts."
+            f"{rows.name}: these vectors are not those of {name} as it is used here (median cosine {median:.2f} of "
+            f"{len(texts)} texts embedded to compare; the least is {cosines[worst]:.2f}, {rows.at(numbers[worst])}). "
+            "Name the model that made them with --model, its --passage-prompt, or what was embedded before the text "
+            "with --context-field; or build an index of the texts."
         )
     progress.note(f"the vectors are those of {name}: median cosine {median:.3f} of {len(texts)} texts embedded again")
     return Claim(len(texts), median)

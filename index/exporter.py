@@ -58,8 +58,8 @@ def export(
     """Write all passages of an index, in the order of their rows, with the vectors as the model gave them.
 
     A name that ends in .parquet is a Parquet file, which replaces the one there is; any other a folder, new or empty:
-    ``passages.jsonl``, ``vectors.npy`` (row i is the vector of line i) and ``manifest.json``. The model's fingerprint is
-    in the metadata of the Parquet schema, or in the manifest. Interrupted, it leaves nothing behind.
+    ``passages.jsonl``, ``vectors.npy`` (row i is the vector of line i) and ``manifest.json``. The model's fingerprint
+    is in the metadata of the Parquet schema, or in the manifest. Interrupted, it leaves nothing behind.
 
     Args:
         directory: The index directory, wherever its passages are kept.
@@ -76,7 +76,7 @@ def export(
     is_file = target.suffix.lower() == SUFFIX
     if target.is_dir() if is_file else target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target}: is there already. Name a file that ends in {SUFFIX}, or a new or empty folder.")
-    with Store.open(directory) as store, contextlib.closing(store.open_passages(to_search=False)) as passages:
+    with Store.open(Path(directory)) as store, contextlib.closing(store.open_passages(to_search=False)) as passages:
         dim = store.manifest.encoder.dim if vectors else 0
         progress.start("exporting", store.n_passages, "passage")
         try:

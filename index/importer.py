@@ -15,7 +15,7 @@ from index import pipeline
 from index.builder import BuildReport, build_steps
 from index.chunking import sentence_spans
 from index.claimed import check_claim, encoder_for
-from index.config import BuildSettings, ChunkSettings, ModelSettings
+from index.config import BuildSettings, ChunkSettings
 from index.documents import ChunkedDocument
 from index.encoder import Encoder
 from index.errors import InputError

@@ -129,10 +129,10 @@ class ParquetRows:
         self.n_bytes = sum(path.stat().st_size for path in paths)
         told = json.loads((self._schema.metadata or {}).get(_KEY, b"{}"))
         self.told: Mapping[str, Any] = told if isinstance(told, dict) else {}
-        self.columns: Sequence[str] = self._schema.names
+        self.columns: list[str] = list(self._schema.names)
         self._vector = vector_column(name, vector, self._schema.names)
         self._kept = [field.name for field in self._schema if field.name != self._vector and self._is_kept(field.type)]
-        self.left_out = [n for n in self._schema.names if n not in {*self._kept, self._vector}]
+        self.left_out: list[str] = [n for n in self._schema.names if n not in {*self._kept, self._vector}]
         """Columns that hold neither text nor plain values."""
 
     def _is_kept(self, kind: Any) -> bool:

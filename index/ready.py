@@ -22,7 +22,7 @@ EXPORT_FORMAT = 1
 PASSAGES, VECTORS, EXPORT_MANIFEST = "passages.jsonl", "vectors.npy", "manifest.json"
 """The files of an export to a folder."""
 VECTOR_COLUMNS = ("vector", "embedding", "embeddings", "emb", "values")
-"""What a column of vectors is called where nobody says so. Source: what LanceDB, datasets on the hub and Pinecone use."""
+"""What a column of vectors is called where nobody says so. Source: LanceDB, data sets on the hub, Pinecone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,9 @@ class ReadyRows(Protocol):
     """The size of the files."""
     told: Mapping[str, Any]
     """What an export of our own says of itself; empty for any other file."""
-    columns: Sequence[str]
+    columns: list[str]
     """The columns or fields there are, as far as the first record tells."""
-    left_out: Sequence[str]
+    left_out: list[str]
     """Columns that are not read: they hold neither text nor plain values."""
 
     def dim(self) -> int:
@@ -154,8 +154,9 @@ def open_rows(source: Path, fields: ReadyFields, vectors: Path | None = None) ->
     if not source.exists():
         raise InputError(f"{source}: is not there. Check the path.")
     raise InputError(
-        f"{source}: holds no passages with vectors that can be read. Name a {SUFFIX} file or a folder of some, a folder "
-        f"that `tongues export` wrote, or a {SUFFIXES[0]} file with its vectors in it or beside it (--vector-file)."
+        f"{source}: holds no passages with vectors that can be read. Name a {SUFFIX} file or a folder of some, a "
+        f"folder that `tongues export` wrote, or a {SUFFIXES[0]} file with its vectors in it or beside it "
+        "(--vector-file)."
     )
 
 

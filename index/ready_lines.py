@@ -12,7 +12,6 @@ from index.readers.jsonl import SUFFIXES, parse_object
 from index.ready import Block, no_numbers, vector_column
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["SUFFIXES", "LineRows"]
