@@ -116,6 +116,8 @@ def import_passages(
         strict=strict,
         ready=source_of.ready,
     )
+    if source_of.n_lost:
+        progress.note(f"{source_of.n_lost:,} further places of passages are not in the export, which tells 21 of each")
     if source_of.n_off:
         progress.note(f"{source_of.n_off:,} vectors were not of unit length and were normalised")
     report = dataclasses.replace(report, seconds=time.monotonic() - began)
@@ -142,6 +144,8 @@ class _Importing:
     dim: int
     n_off: int = 0
     """Vectors that were not of unit length."""
+    n_lost: int = 0
+    """Places of passages that an export only counts."""
     # As many as two batches hold, the one that is written and the one made meanwhile, and some more.
     ready: ReadyVectors = field(default_factory=lambda: ReadyVectors(4 * pipeline.BATCH_PASSAGES))
     _refused: set[int] = field(default_factory=set)
@@ -161,6 +165,7 @@ class _Importing:
                     self._refused.add(block.first + i)
                     yield Step(Rejected(self.rows.at(block.first + i), item), self.rows.name, share)
                     continue
+                self.n_lost += self._lost(record)
                 self.ready.offer(item.passages[0].model_text, vectors[i])
                 yield Step(item, item.document.source, share)
         # First all first places: so documents keep their order, by which the first of several places is told.
@@ -171,6 +176,13 @@ class _Importing:
                         item = self._document({**record, **other, "metadata": {}, "sentences": []}, block.first + i)
                         if not isinstance(item, str):
                             yield Step(item, item.document.source)
+
+    def _lost(self, record: Mapping[str, Any] | str) -> int:
+        """Return how many places of a passage an export counts and does not tell."""
+        if isinstance(record, str) or not self.rows.told:
+            return 0
+        n_places, others = record.get("n_places"), record.get("also_in")
+        return max(0, n_places - 1 - len(others)) if type(n_places) is int and isinstance(others, list) else 0
 
     def _checked(self, block: Block) -> tuple[list[str], Vectors]:
         """Return what is wrong with each row's vector, "" for a sound one, and all of them in unit length."""

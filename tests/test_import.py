@@ -106,6 +106,28 @@ def test_scores_are_the_same_to_the_bit(tmp_path: Path) -> None:
         assert a.manifest.counts.documents == b.manifest.counts.documents
 
 
+def test_a_line_of_very_many_documents(tmp_path: Path) -> None:
+    many = documents(*(f"number{i} here.\n\nShort." for i in range(3)), *(["A line that all pages share."] * 30))
+    make_index(tmp_path / "a", many)
+    export(tmp_path / "a", tmp_path / "out.parquet")
+    told = Told()
+    report = import_passages(tmp_path / "out.parquet", tmp_path / "b", encoder=ToyEncoder(), progress=told)
+    assert report.build.documents == 33 - 9
+    assert "9 further places of passages are not in the export, which tells 21 of each" in told.notes
+
+
+def test_to_milvus_and_back(tmp_path: Path) -> None:
+    make_index(tmp_path / "a", made())
+    export(tmp_path / "a", tmp_path / "out.parquet")
+    settings = BuildSettings(store=f"milvus:{tmp_path / 'm.db'}")
+    import_passages(tmp_path / "out.parquet", tmp_path / "b", settings=settings, encoder=ToyEncoder())
+    export(tmp_path / "b", tmp_path / "again.parquet")
+    first, second = (pq.read_table(tmp_path / name) for name in ("out.parquet", "again.parquet"))
+    assert first.drop_columns(["vector"]).equals(second.drop_columns(["vector"]))
+    vectors = [np.stack(table.column("vector").to_numpy()) for table in (first, second)]
+    np.testing.assert_allclose(*vectors, atol=1e-6)
+
+
 def foreign(path: Path, columns: dict[str, Any], vectors: Any = None, name: str = "vector") -> Path:
     vectors = ToyEncoder().encode_passages(columns["text"]) if vectors is None else vectors
     table = pa.table({**columns, name: list(vectors)})
