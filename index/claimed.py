@@ -70,6 +70,12 @@ def encoder_for(
             )
         own = settings.model
         if made_with:
+            for prompt in ("query_prompt", "passage_prompt"):
+                if getattr(own, prompt) not in (None, getattr(made_with, prompt)):
+                    raise InputError(
+                        f"{rows.name}: was made with the {prompt} {getattr(made_with, prompt)!r}, which goes with its "
+                        f"vectors; leave --{prompt.replace('_', '-')} out."
+                    )
             own = settings_for(made_with, model, own.backend, own.threads)
         elif model:
             own = dataclasses.replace(own, name=model)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from index.errors import InputError
 from index.extras import needs
-from index.ready import Block, no_numbers, vector_column
+from index.ready import Block, no_numbers, told_by, vector_column
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,8 +127,7 @@ class ParquetRows:
                     raise InputError(f"{path}: has other columns than {paths[0].name}; import them one by one.")
         self.n_rows = sum(n for _, _, n in self._groups)
         self.n_bytes = sum(path.stat().st_size for path in paths)
-        told = json.loads((self._schema.metadata or {}).get(_KEY, b"{}"))
-        self.told: Mapping[str, Any] = told if isinstance(told, dict) else {}
+        self.told: Mapping[str, Any] = told_by(name, (self._schema.metadata or {}).get(_KEY, b"{}"))
         self.columns: list[str] = list(self._schema.names)
         self._vector = vector_column(name, vector, self._schema.names)
         self._kept = [field.name for field in self._schema if field.name != self._vector and self._is_kept(field.type)]

@@ -163,12 +163,24 @@ def open_rows(source: Path, fields: ReadyFields, vectors: Path | None = None) ->
 def _told(path: Path) -> dict[str, Any]:
     """Return what an export's manifest says; empty when there is none."""
     try:
-        told = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}). Export the index again, or remove this file.") from error
-    return told if isinstance(told, dict) else {}
+        return told_by(str(path), path.read_bytes()) if path.exists() else {}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}). Check the file.") from error
+
+
+def told_by(name: str, text: bytes) -> dict[str, Any]:
+    """Return what an export says of itself.
+
+    Raises:
+        InputError: When that is damaged.
+    """
+    try:
+        told = json.loads(text)
+        if not isinstance(told, dict):
+            raise ValueError("no JSON object")
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name}: what it says of itself is damaged ({error}). Export the index again.") from error
+    return told
 
 
 def vector_column(name: str, wanted: str, found: Sequence[str]) -> str:

@@ -21,9 +21,10 @@ from index.records import Document, Mark
 from index.store import Store
 from index.updater import update_documents
 from index.version import __version__
-from tests.builds import command, documents, make_index, run
+from tests.builds import ROOT, command, documents, make_index, run
 from tests.toys import ToyEncoder
 
+GOLDEN = ROOT / "tests" / "golden"
 TEXTS = [f"This is number{i} of the first kind. It has another sentence number{i}." for i in range(9)]
 
 
@@ -101,6 +102,15 @@ def test_vectors_kept_in_fewer_bytes_come_as_float32(tmp_path: Path) -> None:
     export(tmp_path / "index", tmp_path / "out.parquet")
     _, vectors, _ = rows_of(tmp_path / "out.parquet")
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("form", sorted(path.name for path in GOLDEN.iterdir() if path.is_dir()))
+def test_indexes_of_every_format(form: str, tmp_path: Path) -> None:
+    report = export(GOLDEN / form, tmp_path / "out.parquet")
+    records, vectors, _ = rows_of(tmp_path / "out.parquet")
+    with Store.open(GOLDEN / form) as store:
+        assert report.passages == len(records) == len(vectors) == store.n_passages > 0
+        assert any(one["sentences"] for one in records) == (store.manifest.counts.sentences > 0)
 
 
 def test_many_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

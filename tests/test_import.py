@@ -14,7 +14,7 @@ import pytest
 
 from index import pipeline
 from index.builder import build_documents
-from index.config import BuildSettings, ChunkSettings, VectorNumbers
+from index.config import BuildSettings, ChunkSettings, ModelSettings, VectorNumbers
 from index.errors import EncoderMismatchError, InputError, StrictError
 from index.exporter import export
 from index.importer import import_passages
@@ -279,6 +279,17 @@ def test_an_export_is_of_one_model(tmp_path: Path) -> None:
     export(tmp_path / "a", tmp_path / "out")
     with pytest.raises(EncoderMismatchError, match="weights_hash 'toy' then, 'other' now"):
         import_passages(tmp_path / "out", tmp_path / "b", encoder=ToyEncoder(weights_hash="other"))
+    settings = BuildSettings(model=ModelSettings(passage_prompt="passage: "))
+    with pytest.raises(InputError, match=r"made with the passage_prompt '', .*leave --passage-prompt out"):
+        import_passages(tmp_path / "out", tmp_path / "b", settings=settings)
+    for damaged, told in (
+        ("{", "is damaged"),
+        ('{"encoder": {}}', "says of its model"),
+        ('{"format": 9}', "does not read"),
+    ):
+        (tmp_path / "out" / "manifest.json").write_text(damaged)
+        with pytest.raises(InputError, match=told):
+            import_passages(tmp_path / "out", tmp_path / "b", encoder=ToyEncoder())
     export(tmp_path / "a", tmp_path / "bare", vectors=False)
     with pytest.raises(InputError, match="no column of vectors"):
         import_passages(tmp_path / "bare", tmp_path / "b", encoder=ToyEncoder())
