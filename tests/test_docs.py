@@ -121,7 +121,7 @@ def test_no_option_is_told_that_is_not_there() -> None:
 def check_call(words: list[str], where: str) -> None:
     """Check that words typed after ``tongues`` parse; nothing runs."""
     command: click.Command = main
-    # With its settings, as click makes it: a command keeps its help option as the first context has it.
+    # With its settings: a command keeps the names of its help option from the first context it meets.
     context = click.Context(main, info_name="tongues", **main.context_settings)
     while isinstance(command, click.Group):
         _, rest, _ = command.make_parser(context).parse_args(list(words))
