@@ -31,12 +31,16 @@ if TYPE_CHECKING:
         ModelError,
         NoIndexError,
         QueryError,
+        ServerError,
         SettingsError,
         StoreError,
         StrictError,
         TonguesError,
     )
+    from index.exporter import ExportReport, export
+    from index.importer import ImportReport, import_passages
     from index.progress import Progress
+    from index.ready import ReadyFields
     from index.records import Document, Mark, Rejected
     from index.repairer import RepairReport, repair
     from index.store import Store
@@ -53,8 +57,10 @@ __all__ = [
     "Document",
     "Encoder",
     "EncoderMismatchError",
+    "ExportReport",
     "ExtraMissingError",
     "FieldNames",
+    "ImportReport",
     "IndexDamagedError",
     "IndexFormatError",
     "IndexKind",
@@ -66,8 +72,10 @@ __all__ = [
     "Precision",
     "Progress",
     "QueryError",
+    "ReadyFields",
     "Rejected",
     "RepairReport",
+    "ServerError",
     "SettingsError",
     "Store",
     "StoreError",
@@ -78,6 +86,8 @@ __all__ = [
     "__version__",
     "build",
     "build_documents",
+    "export",
+    "import_passages",
     "open_encoder",
     "repair",
     "update",
@@ -95,8 +105,10 @@ _HOMES = {
     "Document": "index.records",
     "Encoder": "index.encoder",
     "EncoderMismatchError": "index.errors",
+    "ExportReport": "index.exporter",
     "ExtraMissingError": "index.errors",
     "FieldNames": "index.config",
+    "ImportReport": "index.importer",
     "IndexDamagedError": "index.errors",
     "IndexFormatError": "index.errors",
     "IndexKind": "index.config",
@@ -108,7 +120,9 @@ _HOMES = {
     "Precision": "index.config",
     "Progress": "index.progress",
     "QueryError": "index.errors",
+    "ReadyFields": "index.ready",
     "Rejected": "index.records",
+    "ServerError": "index.errors",
     "SettingsError": "index.errors",
     "Store": "index.store",
     "StoreError": "index.errors",
@@ -117,6 +131,8 @@ _HOMES = {
     "VectorNumbers": "index.config",
     "build": "index.builder",
     "build_documents": "index.builder",
+    "export": "index.exporter",
+    "import_passages": "index.importer",
     "open_encoder": "index.encoder",
     "RepairReport": "index.repairer",
     "UpdateReport": "index.updater",

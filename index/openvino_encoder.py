@@ -36,7 +36,10 @@ RECIPE = "3"
 GRAPH = "encoder.xml"
 TOKENIZER = "tokenizer.json"
 _FEW = 8
-"""Up to this many texts are encoded one after another, each by all cores; more of them side by side."""
+"""Up to this many texts are encoded one after another, each by all cores, until more were encoded side by side once:
+that costs less a text, but takes a while to prepare."""
+_PER_STREAM = 2
+"""Requests for each that runs at once, so that none waits for Python."""
 _STEP = 16
 """Texts are padded to multiples of this many tokens: OpenVINO compiles its kernels for every shape it has not met."""
 _SHORT = 4000
@@ -66,9 +69,7 @@ def open_openvino(files: ModelFiles, prompts: Prompts, settings: ModelSettings, 
         StoreError: When the exported model cannot be written.
     """
     import_openvino()
-    precision = Precision.INT8 if settings.precision == Precision.AUTO else Precision(settings.precision)
-    key = hashlib.sha256(f"{RECIPE} {files.weights_hash} {precision}".encode()).hexdigest()[:16]
-    folder = home() / "openvino" / f"{Path(files.name).name}-{precision}-{key}"
+    precision, folder = exported(files, settings)
     if not is_whole(folder):
         _export(files, settings, precision, folder, progress)
     try:
@@ -77,23 +78,37 @@ def open_openvino(files: ModelFiles, prompts: Prompts, settings: ModelSettings, 
         raise BackendError(f"{folder}: damaged. Delete this folder: it is made anew then.") from error
 
 
-def _export(files: ModelFiles, settings: ModelSettings, precision: Precision, folder: Path, progress: Progress) -> None:
-    from index.openvino_export import ExportError, export, versions
+def exported(files: ModelFiles, settings: ModelSettings) -> tuple[Precision, Path]:
+    """Return the precision that a model is computed in, and the folder it is exported to, which may not be there."""
+    precision = Precision.INT8 if settings.precision == Precision.AUTO else Precision(settings.precision)
+    key = hashlib.sha256(f"{RECIPE} {files.weights_hash} {precision}".encode()).hexdigest()[:16]
+    return precision, home() / "openvino" / f"{Path(files.name).name}-{precision}-{key}"
+
+
+def refusal(folder: Path) -> tuple[str, Path]:
+    """Return why a model could not be exported to a folder with the present versions, or "", and where that is kept."""
+    from index.openvino_export import versions
 
     refused = folder.with_name(f"{folder.name}.refused")  # a model's name may hold dots
     try:
         record = json.loads(refused.read_text("utf-8"))
-        known, reason = record["versions"] == versions(), str(record["reason"])
+        return (str(record["reason"]) if record["versions"] == versions() else ""), refused
     except (OSError, ValueError, KeyError, TypeError):
-        known, reason = False, ""
-    if not known:
+        return "", refused
+
+
+def _export(files: ModelFiles, settings: ModelSettings, precision: Precision, folder: Path, progress: Progress) -> None:
+    from index.openvino_export import ExportError, export, versions
+
+    reason, refused = refusal(folder)
+    if not reason:
         try:
             make_once(folder, lambda new: export(files, settings, precision, new, progress), progress)
         except ExportError as error:  # remembered: trying takes longer than the search it is for
-            known, reason = True, str(error)
+            reason = str(error)
             with contextlib.suppress(OSError):  # not remembered, then
                 write_text(refused, json.dumps({"versions": versions(), "reason": reason}))
-    if known:
+    if reason:
         raise BackendError(
             f"{files.name}: OpenVINO cannot compute it in {precision}: {reason}. To try again, delete {refused}."
         )
@@ -102,8 +117,17 @@ def _export(files: ModelFiles, settings: ModelSettings, precision: Precision, fo
 class OpenVinoEncoder(PromptedEncoder):
     """An exported model."""
 
-    def __init__(self, files: ModelFiles, prompts: Prompts, settings: ModelSettings, folder: Path) -> None:
+    def __init__(
+        self, files: ModelFiles, prompts: Prompts, settings: ModelSettings, folder: Path, *, may_write: bool = True
+    ) -> None:
         """Open an exported model.
+
+        Args:
+            files: The model that it is made of.
+            prompts: Put before texts.
+            settings: How it is computed.
+            folder: Where it is.
+            may_write: Whether what OpenVINO compiles may be kept, where nothing is kept yet.
 
         Raises:
             BackendError: When OpenVINO cannot run it.
@@ -113,6 +137,7 @@ class OpenVinoEncoder(PromptedEncoder):
         facts = json.loads((folder / STAMP).read_text("utf-8"))
         self._folder = folder
         self._settings = settings
+        self._may_write = may_write
         self._precision = Precision(facts["precision"])
         self._max_tokens = int(facts["max_tokens"])
         self._pad_id = int(facts["pad_id"])
@@ -140,7 +165,8 @@ class OpenVinoEncoder(PromptedEncoder):
         precision = {Precision.FP32: {"INFERENCE_PRECISION_HINT": "f32"}}.get(self._precision, {})
         threads = {"INFERENCE_NUM_THREADS": self._settings.threads} if self._settings.threads else {}
         compiled = self._folder.with_name(f"{self._folder.name}.compiled")
-        cache = {"CACHE_DIR": str(compiled)} if os.access(compiled.parent, os.W_OK) or compiled.is_dir() else {}
+        may_write = os.access(compiled.parent, os.W_OK) and self._may_write
+        cache = {"CACHE_DIR": str(compiled)} if may_write or compiled.is_dir() else {}
         options = {"PERFORMANCE_HINT": hint, **precision, **threads, **cache}
         try:
             compiled_model = openvino.Core().compile_model(str(self._folder / GRAPH), "CPU", options)
@@ -159,7 +185,7 @@ class OpenVinoEncoder(PromptedEncoder):
 
         ids = self._ids(texts, self._max_tokens)
         rows = np.empty((len(texts), self._fingerprint.dim), np.float32)
-        if len(ids) <= _FEW:
+        if len(ids) <= (_FEW if self._many is None else 1):
             for row, one in zip(rows, ids, strict=True):
                 row[:] = self._one.infer(self._inputs([one]), share_inputs=True, share_outputs=True)[0][0]
                 progress.advance(1)
@@ -174,7 +200,8 @@ class OpenVinoEncoder(PromptedEncoder):
         queue.set_callback(finish)
         told = 0
         try:
-            for batch in token_batches([self._width(len(one)) for one in ids], self._settings.batch_tokens):
+            widths = [self._width(len(one)) for one in ids]
+            for batch in spread_batches(widths, self._settings.batch_tokens, len(queue) // _PER_STREAM):
                 inputs = self._inputs([ids[i] for i in batch])
                 queue.start_async(inputs, (batch, inputs), share_inputs=True)
                 progress.advance(sum(done) - told)
@@ -185,11 +212,11 @@ class OpenVinoEncoder(PromptedEncoder):
         return rows
 
     def _queue(self) -> Any:
-        """Return the requests that run side by side: twice as many as run at once, so that none waits for Python."""
+        """Return the requests that run side by side."""
         if self._many is None:
             compiled = self._compile("THROUGHPUT")
             n = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-            self._many = import_openvino().AsyncInferQueue(compiled, 2 * int(n))
+            self._many = import_openvino().AsyncInferQueue(compiled, _PER_STREAM * int(n))
         return self._many
 
     def _inputs(self, ids: Sequence[Sequence[int]]) -> dict[str, NDArray[np.generic]]:
@@ -227,6 +254,23 @@ class OpenVinoEncoder(PromptedEncoder):
             self._tokenizer.enable_truncation(max_tokens)
         encoded: list[Any] = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=special)
         return encoded
+
+
+def spread_batches(widths: Sequence[int], budget: int, n_streams: int) -> list[list[int]]:
+    """Return the positions of texts to encode together, so that few texts too keep every stream busy.
+
+    Args:
+        widths: Tokens of each text, padding included.
+        budget: The most tokens of a batch.
+        n_streams: How many batches run side by side.
+    """
+    share = max(*widths, -(-sum(widths) // n_streams))
+    while share < budget:
+        batches = list(token_batches(widths, share))
+        if len(batches) <= n_streams:  # one that is left over would have all others wait
+            return batches
+        share += _STEP
+    return list(token_batches(widths, budget))
 
 
 def _last_line(error: Exception) -> str:

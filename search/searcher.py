@@ -128,6 +128,11 @@ class Searcher:
         return self._store.manifest
 
     @property
+    def generation(self) -> int:
+        """The number of the generation that is read; every build and update writes a higher one."""
+        return int(self._store.folder.name[1:])
+
+    @property
     def languages(self) -> tuple[str, ...]:
         """The languages of the passages."""
         return tuple(lang for lang in self.manifest.languages if lang in self.manifest.counts.languages)

@@ -82,7 +82,7 @@ def test_help_tells_the_defaults(command: str) -> None:
     assert "--mode [dense|hybrid|lexical]" in shown
     assert "[default: hybrid]" in shown
     assert "--balance [off|auto|full]" in shown
-    assert shown.count("[default: auto]") == 2  # of the backend, too
+    assert shown.count("[default: auto]") == 3  # of the backend and of colour, too
 
 
 def test_a_query_whose_words_stand_nowhere(built: Path) -> None:

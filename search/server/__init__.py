@@ -1,0 +1,1 @@
+"""The HTTP API: one process, one thread that searches, everything bounded."""
