@@ -370,5 +370,5 @@ def check_docstring(function: object, name: str) -> None:
     assert told, f"{name} has no docstring"
     arguments = [one for one in inspect.signature(function).parameters if one not in ("self", "cls")]
     listed = [one for one in arguments if re.search(rf"^    {one}: \S", told, re.MULTILINE)]
-    refers = re.search(r"\bas ``\w+``", told, re.IGNORECASE)
+    refers = re.search(r"\bas ``[\w.]+``", told, re.IGNORECASE)
     assert len(arguments) < 2 or listed == arguments or refers, f"{name}: Args lacks {set(arguments) - set(listed)}"
