@@ -4,9 +4,9 @@
         --row e5-small e5-small openvino int8 --row "e5-small, torch" e5-small torch fp32 --row NAME FOLDER auto auto
 
 A set is a folder for ``tongues eval``. Every row's corpora are indexed with all defaults but the model, and asked as by
-default and by meaning alone; the first row's also by words alone. Indexes are kept in the cache, so that --timings
-can be measured later, on a quiet machine: it reads the quality of --out again. Timings are taken by turns, a round of
-all rows after the other; ratios are to the first row of the same round.
+default and by meaning alone; the first row's also by words alone. With --timings times alone are measured, and what
+--out holds is kept: later, on a quiet machine, and of rows too whose quality is known. They are taken by turns, a round
+of all rows after the other; ratios are to the first row of the same round.
 """
 
 from __future__ import annotations
@@ -126,8 +126,10 @@ def main(sets: tuple[Path, ...], rows: tuple[tuple[str, str, str, str], ...], ti
     if timed:
         record["timings_of"] = machine(0)
         encoders = {name: open_row(*how)[0] for name, *how in rows}
-        for name, times in timings(encoders, every).items():
-            record["models"][name]["times"] = times
+        times = timings(encoders, every)
+        for name, model, *_ in rows:
+            known = record["models"].get(name, {})
+            record["models"][name] = {**known, **facts(encoders[name], model), "times": times[name]}
     else:
         for at, (name, *how) in enumerate(rows):
             encoder, settings = open_row(*how)

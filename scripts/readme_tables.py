@@ -279,6 +279,7 @@ _MODES = {"hybrid": "", "dense": ", by meaning alone", "lexical": ", by words al
 def models_table() -> str:
     """Return what models find: a row a model and way of asking it, a column a set."""
     models = results("models")["models"]
+    models = {name: row for name, row in models.items() if "sets" in row}
     langs = list(next(iter(models.values()))["sets"]["mixed"]["hybrid"])
     header = ["", *(f"{name}: {shown} ({' '.join(langs[:-1])})" for name, (shown, _) in _SETS.items())]
     return table(
@@ -335,6 +336,7 @@ TABLES = {
     "scale": scale_table,
     "updates": updates_table,
     "languages": languages_table,
+    "models": models_table,
     "own-language": own_language_table,
     "best-scores": best_scores_table,
     "precision": precision_table,

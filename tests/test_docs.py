@@ -121,7 +121,7 @@ def test_no_option_is_told_that_is_not_there() -> None:
 def check_call(words: list[str], where: str) -> None:
     """Check that words typed after ``tongues`` parse; nothing runs."""
     command: click.Command = main
-    # With its settings, as click makes it: a command keeps its help option as the first context has it.
+    # With its settings: a command keeps the names of its help option from the first context it meets.
     context = click.Context(main, info_name="tongues", **main.context_settings)
     while isinstance(command, click.Group):
         _, rest, _ = command.make_parser(context).parse_args(list(words))
@@ -370,5 +370,5 @@ def check_docstring(function: object, name: str) -> None:
     assert told, f"{name} has no docstring"
     arguments = [one for one in inspect.signature(function).parameters if one not in ("self", "cls")]
     listed = [one for one in arguments if re.search(rf"^    {one}: \S", told, re.MULTILINE)]
-    refers = re.search(r"\bas ``\w+``", told, re.IGNORECASE)
+    refers = re.search(r"\bas ``[\w.]+``", told, re.IGNORECASE)
     assert len(arguments) < 2 or listed == arguments or refers, f"{name}: Args lacks {set(arguments) - set(listed)}"
