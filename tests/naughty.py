@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-NAUGHTY = '''
+NAUGHTY = """
 import ctypes, logging, os, sys, time, warnings
 from index.errors import InputError
 from index.extras import needs
@@ -59,6 +59,6 @@ def read(file, *, fields, encoding):
         for i in range(int(more)):
             yield Document(str(i), file.source, "text")
             yield Rejected(f"{file.source}:{i}", "is wrong; mend it.", passed_over=True)
-'''
+"""
 PLUG = "import index.readers\nindex.readers.__path__.append({folder!r})\n"
 """Puts the reader among the others, in every program that is started."""

@@ -30,6 +30,7 @@ HEAVY = [
     "openvino",
     "py3langid",
     "pymilvus",
+    "pypdfium2",
     "ray",
     "scipy",
     "sentence_transformers",
@@ -63,6 +64,7 @@ HOMES = {
     "platformdirs": {"index/files.py"},
     "py3langid": {"index/language_model.py"},
     "pymilvus": {"index/milvus_client.py"},
+    "pypdfium2": {"index/readers/pdf_file.py"},
     "ray": {"index/ray_embedding.py"},
     "scipy": {"search/metrics.py"},
     # One makes vectors of texts, the other scores pairs of them: no line of the one would serve the other.

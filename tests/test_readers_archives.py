@@ -141,7 +141,9 @@ def test_what_an_archive_should_not_hold_is_told(tmp_path: Path) -> None:
 def test_packed_another_way_or_encrypted(tmp_path: Path) -> None:
     (one,) = reasons(read(written(tmp_path, "l.zip", zipped([("x.txt", b"x")], zipfile.ZIP_LZMA)))).values()
     assert one == "is packed in a way that is not read (method 14); make the archive again with deflate."
-    assert [t for *_, t in texts(read(written(tmp_path, "b.zip", zipped([("x.txt", b"x")], zipfile.ZIP_BZIP2))))] == ["x"]
+    assert [t for *_, t in texts(read(written(tmp_path, "b.zip", zipped([("x.txt", b"x")], zipfile.ZIP_BZIP2))))] == [
+        "x"
+    ]
     data = bytearray(zipped([("x.txt", b"x")]))
     for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         data[data.index(mark) + at] |= 1
@@ -204,7 +206,9 @@ def test_more_than_may_come_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     pieces = [(f"{i}.txt", os.urandom(500_000).hex().encode()) for i in range(4)]
     items = read(written(tmp_path, "a.zip", zipped(pieces)))
     assert [doc_id for _, doc_id, _ in texts(items)] == ["a.zip/0.txt", "a.zip/1.txt"]
-    assert all(reason.startswith("more comes out of this archive than is unpacked") for reason in reasons(items).values())
+    assert all(
+        reason.startswith("more comes out of this archive than is unpacked") for reason in reasons(items).values()
+    )
 
 
 @pytest.mark.parametrize("data", [b"", b"rubbish", b"PK\x05\x06", b"PK\x05\x06" + b"\xff" * 18, zipped([])[:20]])

@@ -133,9 +133,7 @@ def test_a_missing_library_is_not_the_files_fault(tmp_path: Path) -> None:
     )
 
 
-def test_a_process_that_does_not_start_is_not_the_files_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_does_not_start_is_not_the_files_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
     (item,) = read(tmp_path, "fine")
     assert isinstance(item, Rejected)

@@ -111,7 +111,9 @@ class _Archive:
             n_found = 0
             for member in members:
                 name = _name(member)
-                if any(part.startswith(".") and part != ".." for part in name.split("/")) or name.startswith("__MACOSX/"):
+                if any(part.startswith(".") and part != ".." for part in name.split("/")) or name.startswith(
+                    "__MACOSX/"
+                ):
                     continue
                 n_found += 1
                 where = f"{file.source}/{_printable(name)}"
@@ -182,7 +184,9 @@ def _problem(member: zipfile.ZipInfo, name: str, names: set[str]) -> str:
     if member.flag_bits & _ENCRYPTED:
         return "is encrypted; make the archive again without a password."
     if member.compress_type not in _METHODS:
-        return f"is packed in a way that is not read (method {member.compress_type}); make the archive again with deflate."
+        return (
+            f"is packed in a way that is not read (method {member.compress_type}); make the archive again with deflate."
+        )
     return ""
 
 

@@ -224,7 +224,13 @@ def _with_spaces(line: Sequence[_Cluster], is_sloping: bool) -> list[str]:
         if cluster.text in _JOINERS:
             texts.append(cluster.text)
             continue
-        gap = _SLOPING_GAP if is_sloping and cluster.is_right else _INK_GAP if cluster.is_right and (glyph.is_ink or was_ink) else _GAP
+        gap = (
+            _SLOPING_GAP
+            if is_sloping and cluster.is_right
+            else _INK_GAP
+            if cluster.is_right and (glyph.is_ink or was_ink)
+            else _GAP
+        )
         if texts and glyph.left - right > gap * glyph.size:
             texts.append(" ")
         texts.append(cluster.read())
@@ -297,9 +303,7 @@ def _join_numbers(line: Sequence[str], kinds: list[str]) -> None:
             kinds[i] = "N"
     after_left = False
     for i, kind in enumerate(kinds):
-        if kind == "N" and after_left:
-            kinds[i] = "L"
-        elif line[i] == "%" and i and kinds[i - 1] == "L" and line[i - 1].isdecimal():
+        if (kind == "N" and after_left) or (line[i] == "%" and i and kinds[i - 1] == "L" and line[i - 1].isdecimal()):
             kinds[i] = "L"
         elif kind:
             after_left = kind == "L"

@@ -138,9 +138,7 @@ class PdfPage:
         raw = self._raw
         for i in range(min(raw.FPDFPageObj_CountMarks(handle), _MAX_DEPTH)):
             mark = raw.FPDFPageObj_GetMark(handle, i)
-            if raw.FPDFPageObjMark_GetParamBlobValue(
-                mark, b"ActualText", self._buffer, _MAX_DECLARED, self._length
-            ):
+            if raw.FPDFPageObjMark_GetParamBlobValue(mark, b"ActualText", self._buffer, _MAX_DECLARED, self._length):
                 data = bytes(self._buffer[: min(self._length.value, _MAX_DECLARED)])
                 if data.startswith(codecs.BOM_UTF16_BE):
                     return _address(mark), data[2:].decode("utf-16-be", "replace")
@@ -150,7 +148,9 @@ class PdfPage:
         """Yield the kind and the handle of what the page draws, in its order, forms opened."""
         raw = self._raw
         page = self._page.raw
-        opened: list[Iterator[Any]] = [(raw.FPDFPage_GetObject(page, i) for i in range(raw.FPDFPage_CountObjects(page)))]
+        opened: list[Iterator[Any]] = [
+            (raw.FPDFPage_GetObject(page, i) for i in range(raw.FPDFPage_CountObjects(page)))
+        ]
         for _ in range(_MAX_OBJECTS):
             while opened and (handle := next(opened[-1], None)) is None:
                 opened.pop()

@@ -19,7 +19,6 @@ from index.errors import ExtraMissingError, InputError, SettingsError
 from index.readers.source_file import SourceFile
 from index.records import Document, Rejected
 
-
 PACKED = ".gz"
 """The suffix of a packed file, which stands behind its own."""
 

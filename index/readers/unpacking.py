@@ -68,7 +68,9 @@ def unpacked(packed: IO[bytes], suffix: str, budget: Budget, n_packed: int, most
                 n += len(piece)
                 budget.bytes_left -= len(piece)
                 if n > may_grow:
-                    raise InputError(f"grows more than {_RATIO} times when it is unpacked, as no text does; leave it out.")
+                    raise InputError(
+                        f"grows more than {_RATIO} times when it is unpacked, as no text does; leave it out."
+                    )
                 if n > most:
                     raise InputError(f"is longer than {most:,} bytes when unpacked; unpack it and split it.")
                 if budget.bytes_left < 0:
