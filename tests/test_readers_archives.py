@@ -127,8 +127,8 @@ def test_what_an_archive_should_not_hold_is_told(tmp_path: Path) -> None:
     assert [text for _, _, text in texts(items)] == ["good", "last"]
     assert reasons(items) == {
         **{
-            f"in/a.zip/{name}": "is named as if it lay outside the archive; make the archive again with paths below its "
-            "folder."
+            f"in/a.zip/{name}": "is named as if it lay outside the archive; make the archive again with paths below "
+            "its folder."
             for name in ("../up.txt", "a/../../up.txt", "/etc/x.txt", "C:/x.txt")
         },
         "in/a.zip/link.txt": "is a symbolic link, which is not followed; put the file itself in the archive.",

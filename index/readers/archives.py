@@ -148,7 +148,7 @@ class _Archive:
             yield Rejected(inner.source, _DAMAGED.format(error=_shown(error)))
 
     def _member(
-        self, packed: IO[bytes], inner: SourceFile, suffix: str, n_packed: int, most: int, depth: int
+        self, packed: IO[bytes] | gzip.GzipFile, inner: SourceFile, suffix: str, n_packed: int, most: int, depth: int
     ) -> Iterator[Document | Rejected]:
         """Unpack one file and read it.
 
