@@ -202,7 +202,13 @@ def odd_documents() -> list[Document]:
     talk = first * 3 + "On the second day a storm broke the lamp of the lighthouse. " + first * 3
     dv = "ރިފަންޑް ލިބޭނީ ސާދަ ދުވަހުގެ ތެރޭގައެވެ. ވިޔަފާރިވެރިޔާއަށް ލިޔުމުން އަންގަންޖެހެއެވެ."
     he = "אפשר לקבל החזר כספי בתוך 14 ימים, לפי Order #12 (ראו עמוד 3)."
+    mixed = (
+        "The tide tables of the harbour are printed every spring and sold at the kiosk. " * 4
+        + "\n\n"
+        + "جدول جزر و مد بندر هر بهار چاپ می‌شود و در دکهٔ کنار اسکله به فروش می‌رسد. " * 4
+    )
     return [
+        Document("mixed", "odd/mixed.txt", mixed, "Tides"),
         Document("fox", "odd/fox.txt", fox, "Fox notes 🦊", "en"),
         Document("talk", "odd/talk.srt", talk, "The lamp", "en", marks=(Mark(0, "t=0"), Mark(len(first), "t=61.5"))),
         Document(

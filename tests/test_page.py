@@ -198,6 +198,23 @@ def test_context_grows_and_nothing_is_said_twice(page: Page, served: Served) -> 
     assert entry.locator(".more").inner_text() == "More context"
 
 
+def test_context_in_another_language_has_its_own_direction(page: Page, served: Served) -> None:
+    page.goto(served.url(q="When are the tide tables of the harbour printed?", lang="en", k=3))
+    answered(page)
+    entry = page.locator("article", has_text="mixed.txt").first
+    assert (entry.get_attribute("lang"), entry.get_attribute("dir")) == ("en", "ltr")
+    for _ in range(3):
+        if entry.locator(".piece[lang=fa]").count():
+            break
+        entry.locator(".more").click()
+        page.wait_for_timeout(200)
+    other = entry.locator(".piece[lang=fa]").first
+    assert other.evaluate("p => [p.dir, getComputedStyle(p).direction, getComputedStyle(p).unicodeBidi]") == [
+        *("rtl", "rtl", "isolate")
+    ]
+    assert "Naskh" in other.evaluate("p => getComputedStyle(p).fontFamily")
+
+
 def test_locators_are_told_also_within_context(page: Page, served: Served) -> None:
     query = "When did a storm break the lamp of the lighthouse?"
     page.goto(served.url(q=query, k=5))

@@ -154,6 +154,7 @@ def test_up_from_the_first_result_is_the_box_and_escape_goes_back(page: Page, se
     assert page.evaluate(FOCUSED) == "q"
     page.keyboard.press("Escape")
     assert page.evaluate(FOCUSED) == first
+    assert page.input_value("#q") == "ferry"  # browsers empty a search box at this key
 
 
 def test_keys_of_one_letter_can_be_switched_off(page: Page, served: Served) -> None:
