@@ -8,6 +8,7 @@
     ├── ModelError           a model that is absent, damaged or out of reach
     │   └── BackendError         a sound model that OpenVINO cannot compute here
     ├── ExtraMissingError    a library that is not installed, for a use that needs it
+    ├── ServerError          a server that cannot be reached, is busy or fails
     ├── ClusterError         a Ray cluster that cannot be reached, or fails
     └── StoreError           an index directory that cannot be read or written
         ├── NoIndexError         there is none
@@ -68,6 +69,10 @@ class BackendError(ModelError):
 
 class ExtraMissingError(TonguesError):
     """A library is not installed that only this use needs."""
+
+
+class ServerError(TonguesError):
+    """A server of ours cannot be reached, is busy or fails."""
 
 
 class ClusterError(TonguesError):

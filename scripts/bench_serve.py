@@ -81,7 +81,7 @@ def distinct(files: Sequence[Path], n: int) -> list[str]:
 def by_turns(ports: dict[str, int], questions: list[str], clients: int) -> dict[str, Load]:
     """Ask every server every question, a block at a time, the first of each block changing."""
     found: dict[str, Load] = {}
-    for name, port in ports.items():
+    for port in ports.values():
         ask_all(port, [f"warm {n}" for n in range(100)], clients)
     for number, at in enumerate(range(0, len(questions), BLOCK)):
         for name in sorted(ports, reverse=bool(number % 2)):
@@ -103,7 +103,7 @@ def lone(port: int, questions: Sequence[str]) -> dict[str, Any]:
 
 def updated(port: int, index: Path, extra: Path, questions: list[str], clients: int) -> dict[str, Any]:
     """Return what a load measured while the index was updated over and over."""
-    over, updates = threading.Event(), []
+    over, updates = threading.Event(), list[float]()
     before = figure(port, "tongues_refreshes_total")
 
     def keep_updating() -> None:
@@ -152,7 +152,9 @@ def give(index: Path, texts: Path, vectors: Path) -> int:
 @click.option("--port", default=18080, show_default=True, help="The first of two.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep the index in this folder, for the next time.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
-def main(corpus: Path, queries: tuple[Path, ...], n_questions: int, clients: int, port: int, keep: Path | None, out: Path) -> None:
+def main(
+    corpus: Path, queries: tuple[Path, ...], n_questions: int, clients: int, port: int, keep: Path | None, out: Path
+) -> None:
     """Measure both servers by turns, then ours alone."""
     questions = distinct(queries, n_questions)
     load_before = os.getloadavg()[0]

@@ -27,7 +27,9 @@ def make_app(model: SentenceTransformer, index: faiss.Index, texts: list[str]) -
             vector = model.encode(["query: " + q], normalize_embeddings=True)
             scores, rows = index.search(vector, k)
         return [
-            {"score": float(score), "text": texts[row]} for score, row in zip(scores[0], rows[0], strict=True) if row >= 0
+            {"score": float(score), "text": texts[row]}
+            for score, row in zip(scores[0], rows[0], strict=True)
+            if row >= 0
         ]
 
     return app

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from index.version import __version__
 
 if TYPE_CHECKING:
+    from search.client import Client
     from search.hits import Hit
     from search.passage_context import Neighbour, PassageInContext
     from search.rank_settings import Balance, Mode, RankSettings, Weights
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Balance",
+    "Client",
     "Hit",
     "Mode",
     "Neighbour",
@@ -29,6 +31,7 @@ __all__ = [
 
 _HOMES = {
     "Balance": "search.rank_settings",
+    "Client": "search.client",
     "Hit": "search.hits",
     "Mode": "search.rank_settings",
     "Neighbour": "search.passage_context",

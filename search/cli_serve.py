@@ -68,8 +68,7 @@ def serve(
     """
     with needs("serve", "serving"):
         from search.server.app import make_app
-        from search.server.serving import address_of, listen
-        from search.server.serving import serve as serve_app
+        from search.server.serving import address_of, listen, make_server
     from search.searcher import Searcher
     from search.server.auth import settings_from
     from search.server.batching import Engine
@@ -93,8 +92,9 @@ def serve(
 
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         try:
-            ended_by = serve_app(make_app(engine, settings, metrics), listening, limits)
+            server = make_server(make_app(engine, settings, metrics), limits)
+            server.run(sockets=[listening])
         finally:
             engine.stop()
-    if ended_by == signal.SIGINT:
+    if server.ended_by == signal.SIGINT:
         raise KeyboardInterrupt

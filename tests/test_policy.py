@@ -25,6 +25,7 @@ HEAVY = [
     "faiss",
     "fastapi",
     "grpc",
+    "httpx",
     "milvus_lite",
     "nncf",
     "numpy",
@@ -64,6 +65,7 @@ HOMES = {
     "fastapi": {"search/server/app.py"},
     "grpc": {"index/milvus_client.py"},
     "h11": {"search/server/serving.py"},
+    "httpx": {"search/client.py"},
     "huggingface_hub": {"index/models.py"},
     "milvus_lite": {"index/milvus_local.py"},
     "nncf": {"index/openvino_export.py"},
@@ -112,7 +114,7 @@ def name_of(path: Path) -> str:
 @pytest.mark.parametrize(
     "code",
     [
-        "import search, search.cli, search.render, search.model_list",
+        "import search, search.cli, search.client, search.render, search.model_list",
         "import search.eval_compare, search.eval_report, search.eval_set, search.metrics, search.trec",
         "import index, index.store, index.generations, index.vectors, index.encoder, index.language_model",
         "import search.server.batching, search.server.guard, search.server.settings, search.server.pages",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,25 +15,8 @@ JSON = "application/json"
 
 
 def to_json(data: object) -> bytes:
-    """Return data as JSON bytes.
-
-    A lone half of a character, which UTF-8 cannot carry, is escaped. Metadata may hold numbers that JSON has no word
-    for, since Python reads them: they become null.
-    """
-    try:
-        return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-    except UnicodeEncodeError:
-        return json.dumps(_finite(data), separators=(",", ":")).encode()
-    except ValueError:
-        return to_json(_finite(data))
-
-
-def _finite(data: Any) -> Any:
-    if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_finite(value) for value in data]
-    return None if isinstance(data, float) and not math.isfinite(data) else data
+    """Return data as JSON bytes; queries and what an index holds were checked to be text and numbers that JSON has."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def error_json(message: str) -> bytes:

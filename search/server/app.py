@@ -91,11 +91,14 @@ def add_errors(api: FastAPI, engine: Engine, metrics: Metrics) -> None:
         return failed(422, "; ".join(told_problem(problem) for problem in error.errors()[:5]))
 
     @api.exception_handler(HTTPException)
-    async def no_route(_: Request, error: Exception) -> Response:
+    async def no_route(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        headers = error.headers
+        if error.status_code == 405 and request.url.path == "/search":  # two routes, and each knows its own method
+            headers = {"allow": "GET, POST"}
         told = {404: "there is nothing at this address", 405: "this address does not take this method"}
         what = told.get(error.status_code, "the request cannot be read")
-        return failed(error.status_code, f"{what}; /openapi.json lists what there is.", error.headers)
+        return failed(error.status_code, f"{what}; /openapi.json lists what there is.", headers)
 
     @api.exception_handler(Exception)
     async def unexpected(_: Request, error: Exception) -> Response:

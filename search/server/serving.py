@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -63,12 +64,8 @@ def address_of(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def serve(app: App, listening: socket.socket, limits: Limits) -> int:
-    """Serve until a signal asks for the end; what is in flight is finished, within bounds.
-
-    Returns:
-        The signal.
-    """
+def make_server(app: App, limits: Limits) -> GracefulServer:
+    """Return a server; its ``run`` serves until a signal asks for the end, and finishes what is in flight."""
     config = uvicorn.Config(
         app,
         http=PatientProtocol.within(limits),
@@ -76,7 +73,7 @@ def serve(app: App, listening: socket.socket, limits: Limits) -> int:
         loop="asyncio",
         lifespan="on",
         log_config=None,
-        access_log=False,  # it would name the queries
+        access_log=False,
         server_header=False,
         proxy_headers=False,
         limit_concurrency=limits.max_connections,
@@ -85,19 +82,21 @@ def serve(app: App, listening: socket.socket, limits: Limits) -> int:
         h11_max_incomplete_event_size=limits.max_url + limits.max_headers,
         backlog=_BACKLOG,
     )
-    server = GracefulServer(config)
-    server.run(sockets=[listening])
-    return server.ended_by
+    return GracefulServer(config)
 
 
 class GracefulServer(uvicorn.Server):
     """Ends by a first signal in order and by a second at once; uvicorn's own sends the first on, and dies of it."""
 
     ended_by = 0
+    """The signal."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handle signals until the end."""
+        """Handle signals until the end; only a program's main thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before = {number: signal.signal(number, self.handle_exit) for number in _STATUS}
         try:
             yield
@@ -127,6 +126,7 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """Begin to wait."""
         super().connection_made(transport)
+        self.access_log = False  # it names the queries; the setting alone leaves it to the loggers of the program
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
