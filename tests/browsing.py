@@ -30,6 +30,7 @@ QUIET = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 """What keeps a browser without a screen to the pages it is told to open."""
 KEY = "a-key-of-the-tests-0123456789"
@@ -148,14 +149,21 @@ class Watch:
             self.complaints.append(text)
 
 
-def watched_page(context: BrowserContext, address: str) -> tuple[Page, Watch]:
-    """Open an empty page of which all requests and messages are noted; requests elsewhere are stopped."""
+def watched_page(context: BrowserContext, address: str, *, stops: bool = False) -> tuple[Page, Watch]:
+    """Open an empty page of which all requests and messages are noted.
+
+    Args:
+        context: Where to open it.
+        address: Of the server; requests elsewhere are complaints.
+        stops: Stop requests elsewhere too; every request then takes a way round, which costs time.
+    """
     page, watch = context.new_page(), Watch(urlsplit(address).netloc)
     page.set_default_timeout(10_000)
     page.on("request", lambda request: watch.saw(request.url))
     page.on("console", lambda message: watch.heard(message.type, message.text))
     page.on("pageerror", lambda error: watch.complaints.append(str(error)))
-    page.route(lambda url: urlsplit(url).netloc != watch.host, lambda route: route.abort())
+    if stops:
+        page.route(lambda url: urlsplit(url).netloc != watch.host, lambda route: route.abort())
     return page, watch
 
 

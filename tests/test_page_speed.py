@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 N_ASKED = 20
-BOUND = 750.0
+BOUND = 500.0
 """Milliseconds: several times what it takes, since other programs may have the machine."""
 
 # From the key to the frame after the one in which the results were put.

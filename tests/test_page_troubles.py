@@ -21,7 +21,7 @@ MARKUP = "harmful zebra markup"
 
 def test_a_document_is_text_whatever_stands_in_it(browser: Browser, served: Served) -> None:
     context = browser.new_context()
-    page, watch = watched_page(context, served.address)
+    page, watch = watched_page(context, served.address, stops=True)
     page.goto(served.url(q=MARKUP, k=5))
     answered(page)
     entry = page.locator("article", has_text="zebra").first
@@ -78,7 +78,7 @@ def test_the_policies_are_in_force(browser: Browser, served: Served) -> None:
 
 def test_a_page_asks_no_other_host(browser: Browser, served: Served) -> None:
     context = browser.new_context()
-    page, watch = watched_page(context, served.address)
+    page, watch = watched_page(context, served.address, stops=True)
     page.goto(served.address)
     ask(page, REFUND)
     page.locator(".more").first.click()
