@@ -82,7 +82,12 @@ def test_one_alone_is_answered_at_once_and_those_that_wait_together(folder: Path
 def test_a_batch_is_bounded(folder: Path) -> None:
     encoder = HeldEncoder()
     with served(folder, limited(max_batch=2), encoder) as server:
-        held(server, encoder, lambda asking: [asking.ask(f"word {n}") for n in range(5)] and None)
+
+        def ask(asking: Asking) -> None:
+            for n in range(5):
+                asking.ask(f"word {n}")
+
+        held(server, encoder, ask)
         many = httpx.post(f"{server.url}/search", json={"queries": ["a", "b", "c"]})  # of one request is not parted
         assert len(many.json()["results"]) == 3
     assert [len(texts) for texts in encoder.asked] == [1, 2, 2, 1, 3]

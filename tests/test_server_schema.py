@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -82,7 +82,7 @@ def test_what_the_schema_says_holds(server: Served, path: str, method: str) -> N
         suppress_health_check=list(HealthCheck),
     )
     @given(case=st.one_of(strategies))
-    def ask(case: schemathesis.Case) -> None:
+    def ask(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(checks=CHECKS, headers={"Authorization": f"Bearer {KEY}"})
 
     ask()

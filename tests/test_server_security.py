@@ -39,7 +39,7 @@ def server(folder: Path) -> Iterator[Served]:
     "shown", ["", "Bearer", f"Bearer {KEY}x", f"Bearer {KEY[:-1]}", f"Basic {KEY}", KEY, "Bearer é"]
 )
 def test_without_the_key_there_is_nothing(server: Served, path: str, shown: str) -> None:
-    headers = [("authorization", shown.encode())] if shown else []
+    headers = [(b"authorization", shown.encode())] if shown else []
     answer = httpx.get(server.url + path, headers=headers)
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer realm="manytongues"')
     assert answer.json() == {"error": "this server wants its API key. Send it as the header Authorization: Bearer KEY."}
@@ -126,7 +126,7 @@ def test_what_is_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(InputError, match=r"\(no text\)"):
         read_key(str(file))
     monkeypatch.setenv(KEY_VARIABLE, "short")
-    with pytest.raises(SettingsError, match="^TONGUES_API_KEY: holds no API key"):
+    with pytest.raises(SettingsError, match=r"^TONGUES_API_KEY: holds no API key"):
         read_key(None)
 
 
