@@ -37,7 +37,10 @@ if TYPE_CHECKING:
         StrictError,
         TonguesError,
     )
+    from index.exporter import ExportReport, export
+    from index.importer import ImportReport, import_passages
     from index.progress import Progress
+    from index.ready import ReadyFields
     from index.records import Document, Mark, Rejected
     from index.repairer import RepairReport, repair
     from index.store import Store
@@ -54,8 +57,10 @@ __all__ = [
     "Document",
     "Encoder",
     "EncoderMismatchError",
+    "ExportReport",
     "ExtraMissingError",
     "FieldNames",
+    "ImportReport",
     "IndexDamagedError",
     "IndexFormatError",
     "IndexKind",
@@ -67,6 +72,7 @@ __all__ = [
     "Precision",
     "Progress",
     "QueryError",
+    "ReadyFields",
     "Rejected",
     "RepairReport",
     "ServerError",
@@ -80,6 +86,8 @@ __all__ = [
     "__version__",
     "build",
     "build_documents",
+    "export",
+    "import_passages",
     "open_encoder",
     "repair",
     "update",
@@ -97,8 +105,10 @@ _HOMES = {
     "Document": "index.records",
     "Encoder": "index.encoder",
     "EncoderMismatchError": "index.errors",
+    "ExportReport": "index.exporter",
     "ExtraMissingError": "index.errors",
     "FieldNames": "index.config",
+    "ImportReport": "index.importer",
     "IndexDamagedError": "index.errors",
     "IndexFormatError": "index.errors",
     "IndexKind": "index.config",
@@ -110,6 +120,7 @@ _HOMES = {
     "Precision": "index.config",
     "Progress": "index.progress",
     "QueryError": "index.errors",
+    "ReadyFields": "index.ready",
     "Rejected": "index.records",
     "ServerError": "index.errors",
     "SettingsError": "index.errors",
@@ -120,6 +131,8 @@ _HOMES = {
     "VectorNumbers": "index.config",
     "build": "index.builder",
     "build_documents": "index.builder",
+    "export": "index.exporter",
+    "import_passages": "index.importer",
     "open_encoder": "index.encoder",
     "RepairReport": "index.repairer",
     "UpdateReport": "index.updater",

@@ -26,6 +26,7 @@ from index.pipeline import Pipeline, Step
 from index.progress import SILENT, Progress
 from index.readers.source_file import SourceFile
 from index.readers.sources import find_files
+from index.ready import ReadyVectors
 from index.records import Document, Rejected
 from index.store import Store
 from index.writer import GenerationWriter, Means
@@ -145,7 +146,7 @@ def build_of(
         corpus = Corpus(found, out.absolute(), settings, takes_over)
         return ahead(corpus, encoder, embedded, progress) if ahead else 0
 
-    return _build(
+    return build_steps(
         steps,
         total,
         names,
@@ -199,10 +200,10 @@ def build_documents(
     def steps(_: GenerationWriter) -> Iterator[Step]:
         return (Step(document, document.source) for document in documents)
 
-    return _build(steps, 0, [], Path(out), settings or BuildSettings(), encoder, progress)
+    return build_steps(steps, 0, [], Path(out), settings or BuildSettings(), encoder, progress)
 
 
-def _build(
+def build_steps(
     steps: Callable[[GenerationWriter], Iterator[Step]],
     total: int,
     names: Sequence[str],
@@ -214,7 +215,26 @@ def _build(
     ahead: Callable[[Encoder, Embedded, bool], int] | None = None,
     strict: bool = False,
     root: str = "",
+    ready: ReadyVectors | None = None,
 ) -> BuildReport:
+    """Build an index of what is read: what all kinds of builds have in common.
+
+    Args:
+        steps: Gives what is read, for the writer of the generation.
+        total: Bytes of input; 0 when it is not known.
+        names: What the index is made of; nothing for documents that are no files.
+        out: The index directory.
+        settings: Of the build.
+        encoder: An encoder to use instead of the settings' model.
+        progress: Told how far the build is.
+        ahead: Embeds texts before.
+        strict: Keep the index as it was when anything could not be read.
+        root: The folder that relative sources are relative to; "" for the current one.
+        ready: Vectors that come with the passages.
+
+    Raises:
+        TonguesError: As ``build``.
+    """
     root = root or str(Path.cwd())
     began = time.monotonic()
     parallel_langs(own_parallel(settings, root))
@@ -242,7 +262,7 @@ def _build(
         if known:
             stack.enter_context(contextlib.closing(embedded.add_index(known, settings.vectors)))
         with write_generation(out, encoder.fingerprint, settings) as writer:
-            pipeline = Pipeline(writer, settings, encoder, embedded, progress)
+            pipeline = Pipeline(writer, settings, encoder, embedded, progress, ready)
             progress.start("indexing", total, "B")
             try:
                 rejected = pipeline.run(steps(writer))

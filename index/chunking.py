@@ -243,6 +243,13 @@ class Chunker:
         return Passage(start, end, document.text[start:end], lang, "\n".join(context), sentences)
 
 
+def sentence_spans(text: str, lang: str) -> tuple[tuple[int, int], ...]:
+    """Return where the sentences of a passage that was cut elsewhere start and end, as ``Passage.sentences`` has it."""
+    units = [unit for _, unit in _units(Document("", "", text, lang=lang), [], lang)]
+    before = units[0].start if units else 0
+    return tuple((start + before, end + before) for start, end in _sentences(units)) if units else ()
+
+
 def _sentences(units: Sequence[_Unit]) -> tuple[tuple[int, int], ...]:
     """Return where a passage's sentences start and end in it, short ones joined to the next; nothing for a single one.
 

@@ -18,11 +18,19 @@ from index.records import Document, LeftOut, Passage, Rejected
 
 @dataclass(frozen=True, slots=True)
 class ChunkedDocument:
-    """A document with its passages and the lines left out of them."""
+    """A document with its passages and the lines left out of them.
+
+    Attributes:
+        document: It.
+        passages: Its passages, or some of them.
+        left_out: The lines that are in none.
+        goes_on: Whether passages are added to the document where it is there already, instead of refusing it.
+    """
 
     document: Document
     passages: Sequence[Passage]
-    left_out: Sequence[LeftOut]
+    left_out: Sequence[LeftOut] = ()
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,7 @@ class DocumentWriter:
         new: dict[str, tuple[int, Passage]] = {}
         for item in batch:
             try:
-                doc = self._add_document(item.document)
+                doc = self._add_document(item.document, goes_on=item.goes_on)
             except InputError as error:
                 refused.append(Rejected(item.document.source, str(error)))
                 continue
@@ -117,8 +125,8 @@ class DocumentWriter:
             [(row, p.passage_id, p.lang, p.context, p.text) for row, p in enumerate(passages, first_row)],
         )
 
-    def _add_document(self, document: Document) -> int:
-        """Write a document; returns its number.
+    def _add_document(self, document: Document, *, goes_on: bool) -> int:
+        """Write a document; returns its number, or that of the one that goes on.
 
         Raises:
             InputError: When it cannot be stored, or its id was used before.
@@ -137,13 +145,15 @@ class DocumentWriter:
                 len(document.text),
             ),
         )
-        if cursor.rowcount == 0 or cursor.lastrowid is None:
+        known = self.known_document(document.source, document.doc_id) if goes_on and not cursor.rowcount else None
+        doc = known[0] if known else cursor.lastrowid if cursor.rowcount else None
+        if doc is None:
             raise InputError(f"the id {document.doc_id!r} is used twice in it; give each document its own")
         self._database.executemany(
             "INSERT OR REPLACE INTO marks VALUES (?, ?, ?)",  # of an empty page and the next one, the next
-            [(cursor.lastrowid, mark.start, mark.locator) for mark in document.marks],
+            [(doc, mark.start, mark.locator) for mark in document.marks],
         )
-        return cursor.lastrowid
+        return doc
 
     def _row_of(self, passage: Passage, new: dict[str, tuple[int, Passage]]) -> int:
         """Return the row of a passage; one not seen before is added to ``new`` with the next free row."""

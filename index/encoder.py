@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from index.cache import is_whole
 from index.config import Backend, ModelSettings, Precision
 from index.errors import BackendError, ModelError, StoreError
-from index.models import find_model
+from index.models import find_model, known_model
 from index.progress import SILENT, Progress
 from index.prompts import Prompts, resolve_prompts
 from index.text import for_model
@@ -66,7 +67,12 @@ class Encoder(Protocol):
         """Return the number of tokens of each text, without prompt and special tokens."""
 
     def encode_passages(self, texts: Sequence[str], progress: Progress = SILENT) -> Vectors:
-        """Return the vectors of passages, shape (len(texts), dim), unit rows; advances by one a text."""
+        """Return the vectors of passages, shape (len(texts), dim), unit rows.
+
+        Args:
+            texts: What the model reads of each, without its prompt.
+            progress: Advanced by one a text.
+        """
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of queries, shape (len(texts), dim), unit rows."""
@@ -192,6 +198,38 @@ def open_encoder(settings: ModelSettings, progress: Progress = SILENT, *, may_fe
     if notice:
         progress.note(f"{notice} torch computes instead: slower, in {encoder.fingerprint.precision}.")
     return encoder
+
+
+def open_prepared(settings: ModelSettings) -> PromptedEncoder | None:
+    """Load a model as ``open_encoder`` does, but only one that is ready: nothing is made, fetched or written.
+
+    Returns:
+        The encoder; None when its first use would make or fetch something.
+
+    Raises:
+        ModelError: When it cannot be loaded.
+    """
+    files = known_model(settings.name)
+    if files is None:
+        return None
+    prompts = resolve_prompts(files.folder, settings.name, settings.query_prompt, settings.passage_prompt)
+    if settings.backend != Backend.TORCH:
+        from index.openvino_encoder import OpenVinoEncoder, exported, import_openvino, refusal
+
+        folder = exported(files, settings)[1]
+        try:
+            import_openvino()
+            if is_whole(folder):
+                return OpenVinoEncoder(files, prompts, settings, folder, may_write=False)
+            if not refusal(folder)[0]:
+                return None
+            raise BackendError(f"{files.name}: OpenVINO cannot compute it: {refusal(folder)[0]}.")
+        except BackendError:
+            if settings.backend == Backend.OPENVINO:
+                raise
+    from index.torch_encoder import SentenceTransformerEncoder
+
+    return SentenceTransformerEncoder(files, prompts, settings)
 
 
 def settings_for(made_with: Fingerprint, model: str | None, backend: Backend | str, threads: int) -> ModelSettings:

@@ -302,9 +302,17 @@ def check_encoder(manifest: Manifest, have: Fingerprint, where: str) -> None:
     Raises:
         EncoderMismatchError: Naming in what it differs from the one that did.
     """
-    made_with = manifest.encoder
+    check_same(manifest.encoder, have, where)
+
+
+def check_same(made_with: Fingerprint, have: Fingerprint, where: str) -> None:
+    """Check that an encoder makes such vectors as another one did.
+
+    Raises:
+        EncoderMismatchError: Naming in what they differ.
+    """
     # The same weights under another name or in another folder give the same vectors, and in another precision vectors
-    # so near that ranks hardly change (README, Speed).
+    # so near that ranks hardly change (docs/measured.md, What int8 costs).
     if dataclasses.replace(have, model=made_with.model, precision=made_with.precision) == made_with:
         return
     different = [

@@ -99,6 +99,22 @@ def find_model(name: str, progress: Progress = SILENT, *, may_fetch: bool = True
     return ModelFiles(name, folder, _hash_weights(folder))
 
 
+def known_model(name: str) -> ModelFiles | None:
+    """Return a model that is on this machine; None when it would have to be made or fetched. Writes nothing.
+
+    Raises:
+        ModelError: When a folder above it is closed to us.
+    """
+    if name == OFFLINE_MODEL:
+        made = ModelFiles(name, offline_model.folder(), offline_model.weights_hash())
+        return made if offline_model.is_ready() else None
+    folder = _local_folder(name)
+    if folder is None:
+        cached = _find_in_cache(name) if _HUB_ID.fullmatch(name) else None
+        return ModelFiles(name, cached, _hash_weights(cached, remember=False)) if cached else None
+    return ModelFiles(str(folder), folder, _hash_weights(folder, remember=False)) if _looks_whole(folder) else None
+
+
 def _local_folder(name: str) -> Path | None:
     try:
         folder = Path(name).expanduser()
@@ -188,7 +204,7 @@ def _looks_whole(folder: Path) -> bool:
     return any(file.is_file() for pattern in _WEIGHTS for file in folder.glob(f"**/{pattern}"))
 
 
-def _hash_weights(folder: Path) -> str:
+def _hash_weights(folder: Path, *, remember: bool = True) -> str:
     """Return a sha256 over the files that decide a model's vectors, remembered by their sizes and times."""
     found = {file for pattern in (*_WEIGHTS, *_DECIDING) for file in folder.glob(f"**/{pattern}") if file.is_file()}
     with_safetensors = {file.parent for file in found if file.suffix == ".safetensors"}
@@ -210,6 +226,8 @@ def _hash_weights(folder: Path) -> str:
         with file.open("rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
         total.update(f"{file.relative_to(folder).as_posix()} {digest}\n".encode())
+    if not remember:
+        return total.hexdigest()
     with contextlib.suppress(OSError):  # a cache that cannot be written costs time, not correctness
         remembered.parent.mkdir(parents=True, exist_ok=True)
         write_text(remembered, total.hexdigest())

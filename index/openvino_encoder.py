@@ -69,9 +69,7 @@ def open_openvino(files: ModelFiles, prompts: Prompts, settings: ModelSettings, 
         StoreError: When the exported model cannot be written.
     """
     import_openvino()
-    precision = Precision.INT8 if settings.precision == Precision.AUTO else Precision(settings.precision)
-    key = hashlib.sha256(f"{RECIPE} {files.weights_hash} {precision}".encode()).hexdigest()[:16]
-    folder = home() / "openvino" / f"{Path(files.name).name}-{precision}-{key}"
+    precision, folder = exported(files, settings)
     if not is_whole(folder):
         _export(files, settings, precision, folder, progress)
     try:
@@ -80,23 +78,37 @@ def open_openvino(files: ModelFiles, prompts: Prompts, settings: ModelSettings, 
         raise BackendError(f"{folder}: damaged. Delete this folder: it is made anew then.") from error
 
 
-def _export(files: ModelFiles, settings: ModelSettings, precision: Precision, folder: Path, progress: Progress) -> None:
-    from index.openvino_export import ExportError, export, versions
+def exported(files: ModelFiles, settings: ModelSettings) -> tuple[Precision, Path]:
+    """Return the precision that a model is computed in, and the folder it is exported to, which may not be there."""
+    precision = Precision.INT8 if settings.precision == Precision.AUTO else Precision(settings.precision)
+    key = hashlib.sha256(f"{RECIPE} {files.weights_hash} {precision}".encode()).hexdigest()[:16]
+    return precision, home() / "openvino" / f"{Path(files.name).name}-{precision}-{key}"
+
+
+def refusal(folder: Path) -> tuple[str, Path]:
+    """Return why a model could not be exported to a folder with the present versions, or "", and where that is kept."""
+    from index.openvino_export import versions
 
     refused = folder.with_name(f"{folder.name}.refused")  # a model's name may hold dots
     try:
         record = json.loads(refused.read_text("utf-8"))
-        known, reason = record["versions"] == versions(), str(record["reason"])
+        return (str(record["reason"]) if record["versions"] == versions() else ""), refused
     except (OSError, ValueError, KeyError, TypeError):
-        known, reason = False, ""
-    if not known:
+        return "", refused
+
+
+def _export(files: ModelFiles, settings: ModelSettings, precision: Precision, folder: Path, progress: Progress) -> None:
+    from index.openvino_export import ExportError, export, versions
+
+    reason, refused = refusal(folder)
+    if not reason:
         try:
             make_once(folder, lambda new: export(files, settings, precision, new, progress), progress)
         except ExportError as error:  # remembered: trying takes longer than the search it is for
-            known, reason = True, str(error)
+            reason = str(error)
             with contextlib.suppress(OSError):  # not remembered, then
                 write_text(refused, json.dumps({"versions": versions(), "reason": reason}))
-    if known:
+    if reason:
         raise BackendError(
             f"{files.name}: OpenVINO cannot compute it in {precision}: {reason}. To try again, delete {refused}."
         )
@@ -105,8 +117,17 @@ def _export(files: ModelFiles, settings: ModelSettings, precision: Precision, fo
 class OpenVinoEncoder(PromptedEncoder):
     """An exported model."""
 
-    def __init__(self, files: ModelFiles, prompts: Prompts, settings: ModelSettings, folder: Path) -> None:
+    def __init__(
+        self, files: ModelFiles, prompts: Prompts, settings: ModelSettings, folder: Path, *, may_write: bool = True
+    ) -> None:
         """Open an exported model.
+
+        Args:
+            files: The model that it is made of.
+            prompts: Put before texts.
+            settings: How it is computed.
+            folder: Where it is.
+            may_write: Whether what OpenVINO compiles may be kept, where nothing is kept yet.
 
         Raises:
             BackendError: When OpenVINO cannot run it.
@@ -116,6 +137,7 @@ class OpenVinoEncoder(PromptedEncoder):
         facts = json.loads((folder / STAMP).read_text("utf-8"))
         self._folder = folder
         self._settings = settings
+        self._may_write = may_write
         self._precision = Precision(facts["precision"])
         self._max_tokens = int(facts["max_tokens"])
         self._pad_id = int(facts["pad_id"])
@@ -143,7 +165,8 @@ class OpenVinoEncoder(PromptedEncoder):
         precision = {Precision.FP32: {"INFERENCE_PRECISION_HINT": "f32"}}.get(self._precision, {})
         threads = {"INFERENCE_NUM_THREADS": self._settings.threads} if self._settings.threads else {}
         compiled = self._folder.with_name(f"{self._folder.name}.compiled")
-        cache = {"CACHE_DIR": str(compiled)} if os.access(compiled.parent, os.W_OK) or compiled.is_dir() else {}
+        may_write = os.access(compiled.parent, os.W_OK) and self._may_write
+        cache = {"CACHE_DIR": str(compiled)} if may_write or compiled.is_dir() else {}
         options = {"PERFORMANCE_HINT": hint, **precision, **threads, **cache}
         try:
             compiled_model = openvino.Core().compile_model(str(self._folder / GRAPH), "CPU", options)

@@ -14,6 +14,7 @@ from index.documents import ChunkedDocument, KnownFile
 from index.embedded import Embedded
 from index.encoder import Encoder
 from index.progress import Progress, Silent
+from index.ready import ReadyVectors
 from index.records import Document, Passage, Rejected
 from index.vectors import check_vectors, to_int8
 from index.writer import GenerationWriter, writing
@@ -32,7 +33,7 @@ _TELL_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something read: a document, what could not be read, or a whole file that was.
+    """Something read: a document, one that is chunked already, what could not be read, or a whole file that was.
 
     Attributes:
         item: It.
@@ -40,7 +41,7 @@ class Step:
         n_bytes: The bytes of input it took.
     """
 
-    item: Document | Rejected | KnownFile
+    item: Document | ChunkedDocument | Rejected | KnownFile
     source: str = ""
     n_bytes: int = 0
 
@@ -66,6 +67,7 @@ class Pipeline:
         encoder: Encoder,
         embedded: Embedded,
         progress: Progress,
+        ready: ReadyVectors | None = None,
     ) -> None:
         """Prepare.
 
@@ -75,7 +77,9 @@ class Pipeline:
             encoder: Makes the vectors.
             embedded: What has been embedded before; batches are kept there as soon as they are embedded.
             progress: Told how far it is, in bytes of input.
+            ready: Vectors of passages that come with them.
         """
+        self._ready = ready
         self._writer = writer
         self._settings = settings
         self._encoder = encoder
@@ -126,6 +130,8 @@ class Pipeline:
             before = self._writer.known_texts(loosened)
             self._embedded.add(self._known, [(list(before), list(before.values()))])
         known, vectors = self._embedded.passages(texts)
+        if self._ready:
+            self._ready.fill(texts, known, vectors)
         known_sentences, stored = self._embedded.sentences(sentences)
         new = [texts[i] for i in np.flatnonzero(~known)]
         new_sentences = [sentences[i] for i in np.flatnonzero(~known_sentences)]
@@ -228,6 +234,9 @@ def chunked_batches(steps: Iterable[Step], chunker: Chunker) -> Iterator[Batch]:
             batch.rejected.append((step.source, step.item))
         elif isinstance(step.item, KnownFile):
             batch.files.append(step.item)
+        elif isinstance(step.item, ChunkedDocument):
+            batch.documents.append(step.item)
+            batch.n_passages += len(step.item.passages)
         else:
             passages, left_out = chunker.chunk(step.item)
             if passages:

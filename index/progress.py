@@ -9,7 +9,13 @@ class Progress(Protocol):
     """Receives the progress of one stage after another."""
 
     def start(self, label: str, total: int, unit: str) -> None:
-        """Begin a stage of ``total`` units ("B" for bytes); ``total`` 0 when it is not known."""
+        """Begin a stage.
+
+        Args:
+            label: What is done in it.
+            total: How many units it has; 0 when that is not known.
+            unit: What is counted; "B" for bytes.
+        """
 
     def advance(self, n: int) -> None:
         """Tell that ``n`` more units are done."""

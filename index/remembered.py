@@ -55,8 +55,8 @@ def sources_of(store: Store, paths: Sequence[str | os.PathLike[str]] | str | os.
     scope = list(named)
     if not names and not scope:
         raise InputError(
-            f"{store.directory}: was built of documents in memory, so there are no files to look at. Name some, or "
-            "update it from the program that built it."
+            f"{store.directory}: was built of documents in memory or of ready vectors, so there are no files to look "
+            "at. Name some, or update it from the program that built it, or import again."
         )
     there = [
         name

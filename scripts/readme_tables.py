@@ -1,4 +1,7 @@
-"""Writes the measured tables of README.md from the raw results: python scripts/readme_tables.py [--check]."""
+"""Writes the measured tables of README.md and docs/ from the raw results: python scripts/readme_tables.py [--check].
+
+A table stands between two marks such as ``<!-- table query -->``, in whichever file people look for it.
+"""
 
 from __future__ import annotations
 
@@ -260,6 +263,80 @@ def sensitivity_table() -> str:
     return table(["number", "value", *(f"{name}: mean {shown}" for name, (shown, _) in _SETS.items())], lines)
 
 
+def languages_table() -> str:
+    """Return how often the language of a text is told right: a row a kind of text, a column a language."""
+    rows = results("languages")["rows"]
+    langs = ["te", "fa", "lt", "ur", "en"]
+    return table(
+        ["text", *langs],
+        (
+            [name, *(f"{row['right'][lang]:.3f}" if lang in row["n"] else "" for lang in langs)]
+            for name, row in rows.items()
+        ),
+    )
+
+
+def own_language_table() -> str:
+    """Return what part of the first passages is in the question's language: a row a way of ranking."""
+    rows = results("limits")["own_language"]
+    langs = [lang for lang in next(iter(rows.values())) if lang != "en"]  # no passage is English
+    return table(["", *langs], ([name, *(f"{row[lang]:.2f}" for lang in langs)] for name, row in rows.items()))
+
+
+def best_scores_table() -> str:
+    """Return how high the best scores of questions are, where the answer is and where it is not."""
+    rows = results("limits")["best_scores"]
+    shares = list(rows["mixed"])
+    return table(
+        ["best score of a question to an index", *(f"{float(share):.0%} are below" for share in shares)],
+        (
+            [name, *(f"{rows[of][share]:.2f}" for share in shares)]
+            for name, of in (("that answers it (`mixed`)", "mixed"), ("that does not (`parallel`)", "parallel"))
+        ),
+    )
+
+
+_MODES = {"hybrid": "", "dense": ", by meaning alone", "lexical": ", by words alone"}
+"""What stands behind a model's name when it is not asked as by default."""
+
+
+def models_table() -> str:
+    """Return what models find: a row a model and way of asking it, a column a set."""
+    models = results("models")["models"]
+    models = {name: row for name, row in models.items() if "sets" in row}
+    langs = list(next(iter(models.values()))["sets"]["mixed"]["hybrid"])
+    header = ["", *(f"{name}: {shown} ({' '.join(langs[:-1])})" for name, (shown, _) in _SETS.items())]
+    return table(
+        header,
+        (
+            [f"{name}{told}", *(_by_lang(row["sets"][of][mode], langs, measure) for of, (_, measure) in _SETS.items())]
+            for name, row in models.items()
+            for mode, told in _MODES.items()
+            if mode in row["sets"]["mixed"]
+        ),
+    )
+
+
+def models_cost_table() -> str:
+    """Return what models cost: a row a model."""
+    return table(
+        ["model", "numbers", "reads", "files", "passages/s", "", "a question", ""],
+        (
+            [
+                name,
+                row["dim"],
+                f"{row['max_tokens']:,} tokens",
+                f"{row['files_mb']:,.0f} MB",
+                f"{row['times']['passages_per_second']:.0f}",
+                f"{row['times']['passages_ratio']:.2f} times",
+                f"{row['times']['query_ms']:.1f} ms",
+                f"{row['times']['query_ratio']:.1f} times",
+            ]
+            for name, row in results("models")["models"].items()
+        ),
+    )
+
+
 def results(name: str) -> dict[str, Any]:
     """Return the raw figures of a benchmark."""
     record: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
@@ -272,6 +349,7 @@ def table(header: list[str], rows: Iterable[list[Any]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
+_TABLE = re.compile(r"<!-- table ([\w-]+) -->\n.*?<!-- table \1 -->", re.DOTALL)
 TABLES = {
     "chunking": chunking_table,
     "embedding": embedding_table,
@@ -281,6 +359,10 @@ TABLES = {
     "query-growth": query_growth_table,
     "scale": scale_table,
     "updates": updates_table,
+    "languages": languages_table,
+    "models": models_table,
+    "own-language": own_language_table,
+    "best-scores": best_scores_table,
     "serve": serve_table,
     "precision": precision_table,
     "ranking": ranking_table,
@@ -288,20 +370,44 @@ TABLES = {
 }
 
 
+def filled(text: str) -> tuple[str, list[str]]:
+    """Return a page with its tables as the results have them, and the names of these tables.
+
+    Raises:
+        click.ClickException: For a mark without its second one, or of a table that is not known.
+    """
+    names: list[str] = []
+
+    def made(match: re.Match[str]) -> str:
+        names.append(match[1])
+        if match[1] not in TABLES:
+            raise click.ClickException(f"no table is called {match[1]!r}; known are {', '.join(TABLES)}.")
+        mark = f"<!-- table {match[1]} -->"
+        return f"{mark}\n{TABLES[match[1]]()}\n{mark}"
+
+    text = _TABLE.sub(made, text)
+    if len(re.findall("<!-- table ", text)) != 2 * len(names):
+        raise click.ClickException("a mark of a table stands alone; it needs the same mark after the table.")
+    return text, names
+
+
 @click.command()
-@click.option("--check", is_flag=True, help="Change nothing; exit with status 1 when README.md is not up to date.")
+@click.option("--check", is_flag=True, help="Change nothing; exit with status 1 when a page is not up to date.")
 def main(check: bool) -> None:
-    """Put every table between its marks in README.md."""
-    path = ROOT / "README.md"
-    before = text = path.read_text("utf-8")
-    for name, make in TABLES.items():
-        mark = f"<!-- table {name} -->"
-        start, _, end = re.split(f"({mark}\n.*?{mark})", text, maxsplit=1, flags=re.DOTALL)
-        text = f"{start}{mark}\n{make()}\n{mark}{end}"
-    if check and text != before:
-        raise click.ClickException("README.md: a table differs from its results. Run: python scripts/readme_tables.py")
-    if not check:
-        path.write_text(text, "utf-8")
+    """Put every table between its marks in README.md and docs/."""
+    found: list[str] = []
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        before = path.read_text("utf-8")
+        text, names = filled(before)
+        found += names
+        if check and text != before:
+            raise click.ClickException(
+                f"{path.relative_to(ROOT)}: a table differs from its results. Run: python scripts/readme_tables.py"
+            )
+        if text != before:
+            path.write_text(text, "utf-8")
+    if sorted(found) != sorted(TABLES):
+        raise click.ClickException(f"each table stands in one place; these do: {', '.join(sorted(found))}.")
 
 
 if __name__ == "__main__":

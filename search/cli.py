@@ -7,23 +7,26 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from index.config import BuildSettings
 from index.version import __version__
 from search.cli_ask import search, shell
-from search.cli_build import build, build_and_report, refit, told_fitted
+from search.cli_build import build, build_and_report, refit
+from search.cli_completion import completion
+from search.cli_doctor import doctor
 from search.cli_eval import evaluate_sets
+from search.cli_export import export, import_ready
+from search.cli_help import STATUSES, VARIABLES, Documented, write_facts
+from search.cli_mcp import mcp
 from search.cli_options import index_option, quiet_option
 from search.cli_serve import serve
 from search.cli_update import repair, update
+from search.completion import IndexDir
 from search.render import render_answer
 from search.terminal import plain_errors, progress_for, utf8_streams
-
-if TYPE_CHECKING:
-    from index.manifest import Manifest, Segment
 
 DEMO_QUESTIONS = (
     "How can I get my money back for something I bought online?",
@@ -41,6 +44,10 @@ class Tongues(click.Group):
         with plain_errors(traceback=ctx.params["debug"]):
             return super().invoke(ctx)
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what holds for all commands."""
+        write_facts(formatter, {"Exit status": STATUSES, "Environment": VARIABLES})
+
 
 @click.group(cls=Tongues, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "--version", prog_name="tongues")
@@ -54,18 +61,43 @@ def main(debug: bool) -> None:
     """
 
 
-for _command in (build, update, refit, repair, search, shell, serve, evaluate_sets):
+_COMMANDS = (
+    build,
+    update,
+    refit,
+    repair,
+    search,
+    shell,
+    serve,
+    mcp,
+    evaluate_sets,
+    export,
+    import_ready,
+    doctor,
+    completion,
+)
+for _command in _COMMANDS:
     main.add_command(_command)
 
 
-@main.command()
+@main.command(cls=Documented)
 @index_option
 @click.option("--json", "as_json", is_flag=True, help="The manifest as JSON.")
 @click.option("--left-out", is_flag=True, help="List the lines left out of all passages.")
 @click.option("--rejected", is_flag=True, help="List what could not be read.")
 def info(directory: str, as_json: bool, left_out: bool, rejected: bool) -> None:
-    """Tell what an index holds and how it was made."""
+    """Tell what an index holds and how it was made.
+
+    Documents, passages and languages, what was left out or could not be read, the model, how vectors are searched and
+    what is found of what exact search finds, size and sources.
+
+    \b
+    tongues info --index my-index
+    tongues info --index my-index --json
+    tongues info --index my-index --rejected
+    """
     from index.store import Store
+    from search.facts import facts
     from search.render import isolate, place, printable
 
     if as_json + left_out + rejected > 1:
@@ -81,46 +113,20 @@ def info(directory: str, as_json: bool, left_out: bool, rejected: bool) -> None:
             for where, reason in store.documents.rejected():
                 click.echo(printable(f"{where}: {reason}"))
         else:
-            for label, value in _facts(store.manifest):
+            for label, value in facts(store.manifest):
                 click.echo(f"{label:<10} {printable(value)}")
 
 
-def _facts(manifest: Manifest) -> list[tuple[str, str]]:
-    counts, encoder, precision = manifest.counts, manifest.encoder, manifest.encoder.precision
-    chunking = manifest.settings.get("chunking", {})
-    kinds = ", ".join(f"{kind} {n:,}" for kind, n in counts.left_out.items())
-    return [
-        ("documents", f"{counts.documents:,}"),
-        ("passages", f"{counts.passages:,}"),
-        ("languages", ", ".join(f"{lang} {n:,}" for lang, n in counts.languages.items())),
-        ("repeated", f"{counts.duplicates:,} passages stand in more than one place and are indexed once"),
-        ("left out", f"{sum(counts.left_out.values()):,} lines" + (f" ({kinds}; see --left-out)" if kinds else "")),
-        ("not read", f"{counts.rejected:,} files or records" + (" (see --rejected)" if counts.rejected else "")),
-        ("model", f"{encoder.model}: {encoder.dim} numbers a vector, reads {encoder.max_tokens} tokens, {precision}"),
-        ("prompts", f"query {encoder.query_prompt!r}, passage {encoder.passage_prompt!r}"),
-        ("chunking", ", ".join(f"{name} {value}" for name, value in chunking.items())),
-        ("sentences", f"{counts.sentences:,} with a vector of their own"),
-        ("vectors", manifest.metric),
-        ("kept in", f"{manifest.store}, {manifest.collection}" if manifest.store else "files"),
-        ("segments", "; ".join(map(_segment, manifest.segments)) + f"; {manifest.dead:,} passages dead"),
-        ("balance", f"{manifest.balance:.0%} of the languages' offsets: {told_fitted(manifest)}"),
-        ("size", f"{sum(record.size for record in manifest.files.values()) / 1e6:,.1f} MB"),
-        ("created", f"{manifest.created} by version {manifest.tool_version}"),
-        ("sources", ", ".join(manifest.sources)),
-    ]
-
-
-def _segment(segment: Segment) -> str:
-    """Return what is in a segment, in words."""
-    found = segment.recall.get("recall")
-    measured = f" that finds {found:.1%} of what exact search finds" if isinstance(found, float) else ""
-    return f"{segment.rows:,} passages in {segment.numbers}, vector index {segment.kind}{measured}"
-
-
-@main.command()
+@main.command(cls=Documented, statuses={"0": "The index is whole.", "1": "Something is damaged; every damage is told."})
 @index_option
 def verify(directory: str) -> None:
-    """Check every checksum and count of an index. Exits with status 1 when something is damaged."""
+    """Check every checksum and count of an index. Exits with status 1 when something is damaged.
+
+    Reads all of it; `tongues repair` makes anew what can be made from what is whole.
+
+    \b
+    tongues verify --index my-index
+    """
     from index.verifier import verify as verify_index
 
     problems = verify_index(directory)
@@ -131,10 +137,23 @@ def verify(directory: str) -> None:
     click.echo(f"{directory}: whole")
 
 
-@main.command()
+@main.command(
+    cls=Documented,
+    environment={
+        "TONGUES_HOME": "Where the offline model is made.  [default: the user's cache folder]",
+        "HF_HOME": "Where models from the hub are kept (HF_HUB_CACHE too).",
+    },
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def models(as_json: bool) -> None:
-    """List the models that can be used, what each reads, and whether it is on this machine."""
+    """List the models that can be used, what each reads, and whether it is on this machine.
+
+    JSON keys: name, state, note.
+
+    \b
+    tongues models
+    tongues models --json
+    """
     from search.model_list import list_models
 
     rows = list_models()
@@ -151,11 +170,18 @@ def models(as_json: bool) -> None:
         )
 
 
-@main.command()
-@click.option("--out", default="demo-index", show_default=True, metavar="DIR", help="Where the index is kept.")
+@main.command(cls=Documented, files={"demo-index": "The index made, in the present folder."})
+@click.option(
+    "--out", default="demo-index", show_default=True, type=IndexDir(), metavar="DIR", help="Where the index is kept."
+)
 @quiet_option
 def demo(out: str, quiet: bool) -> None:
-    """Build an index of the sample corpus and ask it in three languages."""
+    """Build an index of the sample corpus and ask it in three languages.
+
+    \b
+    tongues demo
+    tongues demo --out /tmp/demo-index -q
+    """
     from index.sample_corpus import SAMPLES
     from search.searcher import Searcher
 

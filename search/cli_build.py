@@ -18,20 +18,42 @@ from index.config import (
     VectorNumbers,
 )
 from index.errors import StrictError
+from search.cli_help import Documented
 from search.cli_options import backend_options, choice_option, index_option, model_option, quiet_option
+from search.completion import IndexDir, ModelName
 from search.terminal import progress_for
 
 if TYPE_CHECKING:
     from index.ahead import Ahead
     from index.builder import BuildReport
-    from index.manifest import Manifest
     from index.records import Rejected
 
 
-@click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--out", required=True, metavar="DIR", help="The index directory: new, empty, or an index to replace.")
-@click.option("--model", default=OFFLINE_MODEL, show_default=True, help="A model: see `tongues models`.")
+@click.command(
+    cls=Documented,
+    statuses={"1": "An error, told in one line; with --strict also when anything could not be read."},
+    environment={"TONGUES_MILVUS_TOKEN": "The token, or user:password, of a Milvus server."},
+    files={
+        "DIR": "The index. What is there is replaced only when the new one is complete.",
+        "DIR/embedded": "What was embedded so far, until the end of a build: one that was killed goes on from there.",
+    },
+)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
+@click.option(
+    "--out",
+    required=True,
+    type=IndexDir(),
+    metavar="DIR",
+    help="The index directory: new, empty, or an index to replace.",
+)
+@click.option(
+    "--model",
+    default=OFFLINE_MODEL,
+    type=ModelName(),
+    metavar="MODEL",
+    show_default=True,
+    help="A model: see `tongues models`.",
+)
 @click.option("--query-prompt", default=None, help="Put before every query.  [default: the model's own]")
 @click.option("--passage-prompt", default=None, help="Put before every passage.  [default: the model's own]")
 @click.option("--max-tokens", type=int, default=None, help="The most tokens of a passage.")
@@ -45,6 +67,7 @@ if TYPE_CHECKING:
 @click.option(
     "--parallel",
     default="",
+    type=click.Path(),
     metavar="FILE",
     help="Texts that say the same in your languages, to balance them by: see `tongues refit`.",
 )
@@ -80,12 +103,13 @@ def build(paths: Sequence[str], out: str, strict: bool, quiet: bool, **options: 
     build_and_report(paths, out, _settings(options), strict=strict, quiet=quiet)
 
 
-@click.command()
+@click.command(cls=Documented, files={"DIR": "The index. A new generation of it shares all files but the balance."})
 @index_option
 @model_option
 @click.option(
     "--parallel",
     default=None,
+    type=click.Path(),
     metavar="FILE",
     help="Texts that say the same in several languages, one JSON object a line.  [default: as it was built]",
 )
@@ -100,24 +124,17 @@ def refit(directory: str, model: str | None, parallel: str | None, backend: str,
 
     \b
     tongues refit --index my-index --parallel sentences.jsonl
+    tongues refit --index my-index --parallel ''
     """
     from index.refit import refit as refit_index
     from search.cli_update import opener
+    from search.facts import told_fitted
 
     progress = progress_for(quiet)
     encoder = opener(model, backend, threads, progress)
     manifest = refit_index(directory, encoder, parallel=parallel, progress=progress)
     if not quiet:
         click.echo(f"{directory}: balanced anew ({told_fitted(manifest)}).", err=True)
-
-
-def told_fitted(manifest: Manifest) -> str:
-    """Return what the balance of languages is fitted from, as people read it."""
-    by_origin: dict[str, list[str]] = {}
-    for lang, origin in manifest.fitted_from.items():
-        by_origin.setdefault(origin, []).append(lang)
-    parts = [f"{', '.join(langs)} from {origin}" for origin, langs in by_origin.items() if origin != "nothing"]
-    return "; ".join(parts) or "one language: nothing to balance"
 
 
 def build_and_report(

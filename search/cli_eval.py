@@ -14,7 +14,9 @@ from click.core import ParameterSource
 
 from index.config import OFFLINE_MODEL, BuildSettings, ChunkSettings, ModelSettings
 from index.errors import InputError
+from search.cli_help import Documented
 from search.cli_options import backend_options, quiet_option, ranking_options
+from search.completion import IndexDir, ModelName
 from search.rank_settings import RankSettings
 from search.render import printable
 from search.terminal import progress_for
@@ -27,15 +29,46 @@ _WITH_COMPARE = ("compare", "as_json", "quiet")
 """What may be given with --compare."""
 
 
-@click.command("eval")
-@click.argument("sets", nargs=-1, metavar="SET...")
-@click.option("--index", "directory", default=None, metavar="DIR", help="An index of the corpus.  [default: made once]")
-@click.option("--model", default=None, help="The model to build with, or the index's.  [default: e5-small]")
+@click.command(
+    "eval",
+    cls=Documented,
+    files={
+        "SET/corpus.jsonl": "The documents.",
+        "SET/queries.jsonl": "The questions.",
+        "SET/qrels.tsv": "Which documents answer which; or SET/qrels/test.tsv.",
+        "eval": "In the cache folder: the indexes made, until you delete them.",
+    },
+)
+@click.argument("sets", nargs=-1, type=click.Path(), metavar="SET...")
+@click.option(
+    "--index",
+    "directory",
+    default=None,
+    type=IndexDir(),
+    metavar="DIR",
+    help="An index of the corpus.  [default: made once]",
+)
+@click.option(
+    "--model",
+    default=None,
+    type=ModelName(),
+    metavar="MODEL",
+    help="The model to build with, or the index's.  [default: e5-small]",
+)
 @click.option("--max-tokens", type=int, default=None, help="The most tokens of a passage.")
 @ranking_options
 @backend_options
-@click.option("--run", "run_file", default=None, metavar="FILE", help="Write the documents found as a TREC run.")
-@click.option("--compare", nargs=2, default=None, metavar="A B", help="Compare two files written with --json.")
+@click.option(
+    "--run",
+    "run_file",
+    default=None,
+    type=click.Path(),
+    metavar="FILE",
+    help="Write the documents found as a TREC run.",
+)
+@click.option(
+    "--compare", nargs=2, default=None, type=click.Path(), metavar="A B", help="Compare two files written with --json."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @quiet_option
 def evaluate_sets(

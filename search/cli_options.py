@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from index.config import Backend
+from search.completion import IndexDir, ModelName
+from search.paint import ColorWhen
 from search.rank_settings import Balance, Mode
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,6 +24,7 @@ def index_option(command: F) -> F:
         envvar="TONGUES_INDEX",
         show_envvar=True,
         required=True,
+        type=IndexDir(),
         metavar="DIR",
         help="The index directory.",
     )(command)
@@ -29,9 +32,8 @@ def index_option(command: F) -> F:
 
 def model_option(command: F) -> F:
     """Add --model, the same for every command that needs the model of an index."""
-    return click.option("--model", default=None, help="The index's model: its folder now, or its hub id to fetch it.")(
-        command
-    )
+    text = "The index's model: its folder now, or its hub id to fetch it."
+    return click.option("--model", default=None, type=ModelName(), metavar="MODEL", help=text)(command)
 
 
 def choice_option(name: str, default: StrEnum, text: str) -> Callable[[F], F]:
@@ -58,6 +60,7 @@ def ranking_options(command: F) -> F:
         click.option(
             "--rerank",
             default=None,
+            type=ModelName(),
             metavar="MODEL",
             help="Order the best hits by a cross-encoder of sentence-transformers: a hub id or a folder.",
         ),
@@ -70,6 +73,12 @@ def ranking_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def color_option(command: F) -> F:
+    """Add --color, the same for every command whose answers people read."""
+    text = "Colour: auto is at a terminal, unless NO_COLOR is set or TERM is dumb."
+    return choice_option("--color", ColorWhen.AUTO, text)(command)
 
 
 def quiet_option(command: F) -> F:

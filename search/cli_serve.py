@@ -8,13 +8,17 @@ import threading
 import click
 
 from index.extras import needs
+from search.cli_help import Documented
 from search.cli_options import backend_options, index_option, model_option, quiet_option
 from search.terminal import progress_for
 
 _TAKES = "What serving takes"
 
 
-@click.command()
+@click.command(
+    cls=Documented,
+    environment={"TONGUES_API_KEY": "The key that clients must send, without --api-key-file."},
+)
 @index_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="An address of this machine; 0.0.0.0 for all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
@@ -64,7 +68,7 @@ def serve(
 
     \b
     tongues serve --index my-index --open
-    curl 'http://127.0.0.1:8080/search?q=refund&k=3'
+    tongues serve --index my-index --host 0.0.0.0 --api-key-file key.txt
     """
     with needs("serve", "serving"):
         from search.server.app import make_app

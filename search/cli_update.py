@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from search.cli_help import Documented
 from search.cli_options import backend_options, index_option, model_option, quiet_option
 from search.terminal import progress_for
 
@@ -16,9 +17,16 @@ if TYPE_CHECKING:
     from index.updater import UpdateReport
 
 
-@click.command()
+@click.command(
+    cls=Documented,
+    statuses={
+        "1": "An error, told in one line; with --strict also when anything could not be read.",
+        "130": "Interrupted (Ctrl-C), the end of --watch too.",
+    },
+    files={"DIR": "The index. The generation before is kept to go back to."},
+)
 @index_option
-@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.argument("paths", nargs=-1, type=click.Path(), metavar="[PATH]...")
 @click.option("--dry-run", is_flag=True, help="Tell what has changed, and change nothing.")
 @click.option("--watch", is_flag=True, help="Go on, and update whenever a file changes, until Ctrl-C.")
 @click.option("--strict", is_flag=True, help="Keep the index as it was when anything could not be read.")
@@ -131,7 +139,7 @@ def _told(report: UpdateReport, *, dry_run: bool) -> str:
     )
 
 
-@click.command()
+@click.command(cls=Documented, files={"DIR": "The index. What is whole in it is taken over."})
 @index_option
 @model_option
 @backend_options
@@ -141,6 +149,9 @@ def repair(directory: str, model: str | None, backend: str, threads: int, quiet:
 
     Words and vector indexes come from passages and vectors, vectors from passages, by the model. Where the passages
     themselves are damaged, the generation before is gone back to. Says what was mended and what is lost.
+
+    \b
+    tongues repair --index my-index
     """
     from index.repairer import repair as repair_index
 

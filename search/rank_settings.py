@@ -32,7 +32,7 @@ class Balance(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The numbers behind a score. The defaults rank well for answers and for translations alike (README, Ranking).
+    """The numbers behind a score. The defaults rank well for answers and for translations alike (docs/measured.md).
 
     Attributes:
         balance: The part of the languages' offsets that ``Balance.AUTO`` takes out, 0 to 1.

@@ -7,8 +7,12 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from index.locators import told_locator
+from search.paint import PLAIN, Look, Paint, Span, looks
+
 if TYPE_CHECKING:
     from search.hits import Hit
+    from search.passage_context import PassageInContext
 
 _FIRST_STRONG_ISOLATE = "\u2068"
 _POP_ISOLATE = "\u2069"
@@ -17,23 +21,41 @@ _RIGHT_TO_LEFT = ("R", "AL", "AN")
 # What would steer the terminal or leave its isolate. The text stored and the JSON output keep it.
 _STEERING = re.compile("[\u2028-\u202e\u2066-\u2069\x00-\x1f\x7f-\x9f]")
 
+_WORD = re.compile(r"\S+")
+
 _LONGEST_TITLE = 80
 
 
 def render_answer(
-    query: str, lang: str, hits: Sequence[Hit], *, width: int, grouped: bool, explain: bool = False
+    query: str,
+    lang: str,
+    hits: Sequence[Hit],
+    *,
+    width: int,
+    grouped: bool,
+    explain: bool = False,
+    paint: Paint = PLAIN,
 ) -> list[str]:
     """Return the lines that show a question, the language it seems to be in, and its hits."""
-    shown = render_hits(hits, width=width, grouped=grouped, explain=explain)
-    return [f"{lang}  {isolate(snippet(query, 2 * width))}", *(shown if hits else ["     nothing found"])]
+    shown = render_hits(hits, width=width, grouped=grouped, explain=explain, paint=paint)
+    head = f"{paint(lang, Look.LANG)}  {paint(isolate(snippet(query, 2 * width)), Look.RANK)}"
+    return [head, *(shown if hits else ["     nothing found"])]
 
 
 def isolate(text: str) -> str:
     """Wrap a text that runs from right to left so that it does not scramble the rest of the line."""
-    shown = printable(text)
-    if not any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in shown):
-        return shown  # a path that is copied from the line must be the path
-    return f"{_FIRST_STRONG_ISOLATE}{shown}{_POP_ISOLATE}"
+    return isolate_runs([(text, "")], PLAIN)
+
+
+def isolate_runs(runs: Sequence[tuple[str, str]], paint: Paint) -> str:
+    """Isolate, as ``isolate`` does, texts that stand one after another, each with its look.
+
+    Marks of looks are opened and closed within the isolate: a terminal that puts characters in order knows no marks.
+    """
+    shown = [(printable(text), look) for text, look in runs]
+    if not any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for text, _ in shown for char in text):
+        return paint.runs(shown)  # a path that is copied from the line must be the path
+    return f"{_FIRST_STRONG_ISOLATE}{paint.runs(shown)}{_POP_ISOLATE}"
 
 
 def printable(text: str) -> str:
@@ -48,14 +70,29 @@ def snippet(text: str, width: int) -> str:
         text: Any text.
         width: The most characters, marks that take no column not counted.
     """
-    shown: list[str] = []
-    used = -1
-    for word in text.split():
-        used += 1 + columns(word)
-        if used > width and shown:
-            return " ".join(shown) + " …"
-        shown.append(word)
-    return " ".join(shown)
+    return "".join(text for text, _ in snippet_runs(text, width, ()))
+
+
+def snippet_runs(text: str, width: int, spans: Sequence[Span]) -> list[tuple[str, str]]:
+    """Return a ``snippet`` in runs, each with its look.
+
+    Args:
+        text: Any text.
+        width: The most characters.
+        spans: Which parts of the text look how.
+    """
+    runs: list[tuple[str, str]] = []
+    used, last = -1, 0
+    for word in _WORD.finditer(text):
+        used += 1 + columns(word.group())
+        if runs and used > width:
+            return [*runs, (" …", "")]
+        if runs:
+            covered = [look for a, b, look in spans if a < last and word.start() < b]
+            runs.append((" ", covered[-1] if covered else ""))
+        runs += looks(text, *word.span(), spans)
+        last = word.end()
+    return runs
 
 
 def columns(text: str) -> int:
@@ -69,12 +106,31 @@ def columns(text: str) -> int:
 
 
 def place(source: str, doc_id: str) -> str:
-    """Name a document: its file, and its id where the file does not say it."""
-    is_named = source == doc_id or source.endswith(f"/{doc_id}")
-    return source if is_named else f"{source} {doc_id}"
+    """Name a document: its file, and its id where the file does not say it.
+
+    What lies in an archive is named by its path there (``mail/old.zip/letters/7.txt``).
+    """
+    name = doc_id
+    while name:
+        if source == name or source.endswith(f"/{name}"):
+            return source + doc_id[len(name) :]
+        name = name.rpartition("/")[0]
+    return f"{source} {doc_id}"
 
 
-def render_hits(hits: Sequence[Hit], *, width: int, grouped: bool = False, explain: bool = False) -> Iterator[str]:
+def where_told(found: Hit | PassageInContext) -> str:
+    """Name the document that a hit is in, and the page or time in it."""
+    return " ".join(filter(None, (isolate(place(found.source, found.doc_id)), told_locator(found.locator))))
+
+
+def span_told(found: Hit | PassageInContext) -> str:
+    """Name the characters of a document; "" where a page or time is told, which a person finds more easily."""
+    return "" if told_locator(found.locator) else f":{found.start}-{found.end}"
+
+
+def render_hits(
+    hits: Sequence[Hit], *, width: int, grouped: bool = False, explain: bool = False, paint: Paint = PLAIN
+) -> Iterator[str]:
     """Yield the lines that show hits: rank, score, language, source and title, then a snippet of two lines' length.
 
     The snippet begins with the sentence closest to the query.
@@ -84,27 +140,45 @@ def render_hits(hits: Sequence[Hit], *, width: int, grouped: bool = False, expla
         width: Columns of the terminal.
         grouped: Whether to put a line before each language.
         explain: Whether to show what a score is made of.
+        paint: Puts colours on it.
     """
     last = ""
     for hit in hits:
         if grouped and hit.lang != last:
-            yield f"── {hit.lang} ──"
+            yield paint(f"── {hit.lang} ──", Look.LANG)
             last = hit.lang
         more = f" (+{hit.n_places - 1:,} more)" if hit.n_places > 1 else ""
-        where = isolate(place(hit.source, hit.doc_id))
-        yield f"{hit.rank:>3}  {hit.score:.3f}  {hit.lang}  {where}:{hit.start}-{hit.end}{more}"
-        text = _from_highlight(hit)
+        where = paint(where_told(hit), Look.PLACE)
+        span = paint(f"{span_told(hit)}{more}", Look.FAINT)
+        rank, score = paint(f"{hit.rank:>3}", Look.RANK), paint(f"{hit.score:.3f}", Look.FAINT)
+        yield f"{rank}  {score}  {paint(hit.lang, Look.LANG)}  {where}{span}"
+        text, spans = _from_highlight(hit, paint)
         if hit.title and not snippet(text, width).lstrip("# ").startswith(hit.title[:_LONGEST_TITLE]):
-            yield f"     {isolate(snippet(hit.title, _LONGEST_TITLE))}"
-        yield f"     {isolate(snippet(text, 2 * width - 12))}"
+            yield f"     {paint(isolate(snippet(hit.title, _LONGEST_TITLE)), Look.TITLE)}"
+        yield f"     {isolate_runs(snippet_runs(text, 2 * width - 12, spans), paint)}"
         if explain:
             yield f"     {_explanation(hit)}"
 
 
-def _from_highlight(hit: Hit) -> str:
-    """Return a passage from its closest sentence on, "…" before it where more is before it."""
-    begin = hit.highlight[0] - hit.start
-    return f"… {hit.text[begin:]}" if 0 < begin < len(hit.text) else hit.text
+def _from_highlight(hit: Hit, paint: Paint) -> tuple[str, list[Span]]:
+    """Return a passage from its closest sentence on, "…" before it where more is before it; and how it looks."""
+    begin, end = hit.highlight[0] - hit.start, hit.highlight[1] - hit.start
+    is_later = 0 < begin < len(hit.text)
+    text = f"… {hit.text[begin:]}" if is_later else hit.text
+    if not paint.is_on:
+        return text, []
+    shift = 2 - begin if is_later else 0
+    is_part = 0 <= begin < end and end - begin < len(hit.text)  # where all of it is the sentence, nothing stands out
+    sentence = [(shift + begin, shift + end, Look.SENTENCE)] if is_part else []
+    return text, [*sentence, *word_spans(hit.query, text)]
+
+
+def word_spans(query: str, text: str) -> list[Span]:
+    """Return where a text has words of a query, in whatever form words are the same to the search."""
+    from index.terms import iter_terms, terms
+
+    wanted = set(terms(query))
+    return [(start, end, Look.WORD) for term, start, end in iter_terms(text) if term in wanted]
 
 
 def _explanation(hit: Hit) -> str:

@@ -73,6 +73,10 @@ class Reranker:
 
         Of a pair that is longer than the model reads, the end of its longer part is not read.
 
+        Args:
+            query: What was asked.
+            texts: What may answer it.
+
         Raises:
             ModelError: When a score is no number.
         """

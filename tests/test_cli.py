@@ -15,6 +15,8 @@ from index.version import __version__
 from search.cli import main
 
 COMMANDS = ["build", "update", "search", "shell", "info", "verify", "repair", "refit", "models", "demo", "eval"]
+COMMANDS += ["doctor", "completion", "serve"]
+COMMANDS += ["export", "import", "mcp"]
 KEYS = ["query", "rank", "score", "lang", "source", "doc_id", "title", "passage_id", "start", "end", "text"]
 KEYS += ["metadata", "also_in", "n_places", "highlight", "dense", "balance", "lexical", "terms", "locator"]
 COSINES = ["--mode", "dense", "--balance", "off"]
@@ -54,7 +56,7 @@ def test_help(name: str, flag: str) -> None:
     result = tongues(name, flag)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.startswith(f"Usage: tongues {name} ")
-    if name in ("build", "search", "shell", "eval"):
+    if name in ("build", "search", "shell", "eval", "export", "import"):
         assert result.stdout.count(f"  tongues {name} ") >= 2  # examples
 
 

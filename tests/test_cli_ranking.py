@@ -1,4 +1,4 @@
-"""How the command line ranks: its options against the library, what it explains, and the keys the README promises."""
+"""How the command line ranks: its options against the library, what it explains, and the keys the docs promise."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_help_tells_the_defaults(command: str) -> None:
     assert "--mode [dense|hybrid|lexical]" in shown
     assert "[default: hybrid]" in shown
     assert "--balance [off|auto|full]" in shown
-    assert shown.count("[default: auto]") == 2  # of the backend, too
+    assert shown.count("[default: auto]") == 3  # of the backend and of colour, too
 
 
 def test_a_query_whose_words_stand_nowhere(built: Path) -> None:
@@ -115,13 +115,13 @@ def test_what_is_shown_begins_with_the_closest_sentence(built: Path) -> None:
             assert text[start:end] == sentence
 
 
-def test_the_keys_of_json_are_those_of_the_readme_in_their_order(built: Path) -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    table = readme.partition("`--json` prints one object a line:\n\n")[2].partition("\n\n")[0]
+def test_the_keys_of_json_are_those_of_the_docs_in_their_order(built: Path) -> None:
+    docs = (ROOT / "docs" / "searching.md").read_text("utf-8")
+    table = docs.partition("`--json` prints one object a line:\n\n")[2].partition("\n\n")[0]
     documented = [key for row in table.splitlines()[2:] for key in re.findall(r"`(\w+)`", row.split("|")[1])]
     line = tongues("search", "--index", str(built), "--json", "-k", "1", "bread").stdout
     assert list(json.loads(line)) == documented
-    assert len(documented) == 19
+    assert len(documented) == 20
 
 
 def test_terms_are_filled_by_explain_alone(built: Path) -> None:

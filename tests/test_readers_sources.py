@@ -145,15 +145,15 @@ def test_a_file_reached_twice_comes_once() -> None:
 
 
 def test_a_file_without_a_reader_is_rejected_once() -> None:
-    make("docs/a.pdf", "docs/README")
-    supported = ".csv, .jsonl, .markdown, .md, .ndjson, .text, .tsv, .txt"
-    reason = f"no reader for '.pdf' files (supported: {supported}); convert it to one of these."
+    make("docs/a.bin", "docs/README")
+    supported = ", ".join(supported_suffixes())
+    reason = f"no reader for '.bin' files (supported: {supported}); convert it to one of these."
     unnamed = f"no reader for files without a suffix (supported: {supported}); convert it to one of these."
-    assert list(find_files(["docs", "docs/a.pdf"])) == [
+    assert list(find_files(["docs", "docs/a.bin"])) == [
         Rejected("docs/README", unnamed, passed_over=True),
-        Rejected("docs/a.pdf", reason, passed_over=True),
+        Rejected("docs/a.bin", reason, passed_over=True),
     ]
-    assert list(find_files(["docs/a.pdf"])) == [Rejected("docs/a.pdf", reason)]
+    assert list(find_files(["docs/a.bin"])) == [Rejected("docs/a.bin", reason)]
 
 
 def test_the_index_below_a_walked_folder_is_no_source() -> None:
@@ -267,10 +267,10 @@ def test_suffixes_match_in_any_case() -> None:
 
 
 def test_reading_a_format_without_a_reader_is_rejected() -> None:
-    make("a.pdf")
-    (item,) = read_file(SourceFile("a.pdf", "a.pdf", "a.pdf", 4), fields=FieldNames())
+    make("a.bin")
+    (item,) = read_file(SourceFile("a.bin", "a.bin", "a.bin", 4), fields=FieldNames())
     assert isinstance(item, Rejected)
-    assert item.reason.startswith("no reader for '.pdf' files")
+    assert item.reason.startswith("no reader for '.bin' files")
 
 
 @pytest.mark.parametrize("encoding", ["no-such-encoding", "hex", "undefined"])

@@ -53,13 +53,33 @@ def read_text(path: Path, encoding: str = "") -> str:
         InputError: If it is larger than ``MAX_TEXT_BYTES``, binary, or in an encoding that cannot be told.
         OSError: If it cannot be read.
     """
+    return decode_text(read_bytes(path), encoding)
+
+
+def read_bytes(path: Path, most: int = MAX_TEXT_BYTES) -> bytes:
+    """Read a whole file as it is.
+
+    Raises:
+        InputError: If it is larger than ``most``.
+        OSError: If it cannot be read.
+    """
     with path.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
-        if size > MAX_TEXT_BYTES:
-            raise InputError(
-                f"is {size:,} bytes long, more than the {MAX_TEXT_BYTES:,} that are read as one document; split it."
-            )
-        data = stream.read()
+        if size > most:
+            raise InputError(f"is {size:,} bytes long, more than the {most:,} that are read as one document; split it.")
+        return stream.read()
+
+
+def decode_text(data: bytes, encoding: str = "") -> str:
+    """Decode a whole text, less a byte order mark.
+
+    Args:
+        data: Its bytes.
+        encoding: The name of its encoding, or "" to detect it.
+
+    Raises:
+        InputError: If it is binary, or in an encoding that cannot be told.
+    """
     how = detect_encoding(_sample(data), encoding)
     try:
         text = data[len(how.mark) :].decode(how.name)

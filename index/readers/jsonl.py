@@ -47,6 +47,25 @@ def read(file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Doc
         raise InputError("is empty; write one JSON object on each line or remove it.")
 
 
+def find_record(file: SourceFile, doc_id: str, *, fields: FieldNames, encoding: str) -> tuple[int, Document] | None:
+    """Find the record of a document; arguments and errors as ``read`` has them.
+
+    Returns:
+        The number of its line and the document, None when there is no such record.
+    """
+    records = FieldedFile(file, fields)
+    for line in read_lines(file.path, encoding):
+        if line.problem or not line.text.strip():
+            continue
+        try:
+            found = records.document(parse_object(line.text.rstrip("\r\n")), line.number)
+        except InputError:
+            continue
+        if isinstance(found, Document) and found.doc_id == doc_id:
+            return line.number, found
+    return None
+
+
 def parse_object(text: str) -> dict[str, object]:
     """Parse one JSON object.
 

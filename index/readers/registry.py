@@ -5,25 +5,34 @@ A module of this package that defines ``SUFFIXES`` and ``read`` is a reader: add
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import pkgutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Protocol, cast
 
 import index.readers
 from index.config import FieldNames
-from index.errors import InputError, SettingsError
+from index.errors import ExtraMissingError, InputError, SettingsError
 from index.readers.source_file import SourceFile
 from index.records import Document, Rejected
+
+PACKED = ".gz"
+"""The suffix of a packed file, which stands behind its own."""
 
 
 class ReaderModule(Protocol):
     """What a module defines to be a reader."""
 
     SUFFIXES: tuple[str, ...]
-    """The suffixes it reads, lower case, each with its dot."""
+    """The suffixes it reads, lower case, each with its dot.
+
+    A module whose parsers nobody should have to trust also says ``ISOLATED = True``: it is then run in a process of its
+    own (``isolated``), which may crash, hang or run out of memory.
+    """
 
     def read(self, file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Document | Rejected]:
         """Read one file.
@@ -35,6 +44,7 @@ class ReaderModule(Protocol):
 
         Raises:
             InputError: If the file as a whole cannot be read; the message lacks the file's name.
+            ExtraMissingError: If a library is not installed.
             OSError: If the file cannot be opened or read.
         """
         ...
@@ -61,14 +71,45 @@ def read_file(file: SourceFile, *, fields: FieldNames, encoding: str = "") -> It
     return _read_guarded(file, fields, encoding)
 
 
+def find_record(
+    file: SourceFile, doc_id: str, *, fields: FieldNames, encoding: str = ""
+) -> tuple[int, Document] | None:
+    """Find a document among the records of a file; arguments as ``read_file`` has them.
+
+    Returns:
+        The number of the line that it begins on and the document; None when there is no such record, or the format
+        has none.
+
+    Raises:
+        InputError: If the file cannot be read.
+        OSError: If the file system does not give it.
+    """
+    reader = _readers().get(file.path.suffix.lower())
+    find = getattr(reader, "find_record", None)
+    found: tuple[int, Document] | None = find(file, doc_id, fields=fields, encoding=encoding) if find else None
+    return found
+
+
 def supported_suffixes() -> tuple[str, ...]:
     """List the suffixes that have a reader, lower case and sorted."""
     return tuple(sorted(_readers()))
 
 
+def suffix_of(name: str) -> str:
+    """Return what tells a file's format, as it is written: its suffix, with the one before it of a packed file."""
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122 text, since there may be very many
+    return os.path.splitext(stem)[1] + suffix if suffix.lower() == PACKED else suffix  # noqa: PTH122
+
+
 def is_supported(suffix: str) -> bool:
-    """Tell whether a suffix (with its dot, in any case) has a reader."""
-    return suffix.lower() in _readers()
+    """Tell whether a suffix (``suffix_of``, in any case) has a reader, and what is packed has one too."""
+    suffix = suffix.lower()
+    return (suffix.removesuffix(PACKED) if suffix.endswith(PACKED) else suffix) in _readers()
+
+
+def reader_of(name: str) -> ReaderModule:
+    """Return the reader of a file whose format has one."""
+    return _readers()[os.path.splitext(name)[1].lower()]  # noqa: PTH122
 
 
 def unsupported_reason(suffix: str) -> str:
@@ -78,23 +119,48 @@ def unsupported_reason(suffix: str) -> str:
 
 
 def _read_guarded(file: SourceFile, fields: FieldNames, encoding: str) -> Iterator[Document | Rejected]:
+    """Read a file, where its format is to be read, turning every fault of the file into a ``Rejected``."""
+    suffix = suffix_of(file.place)
+    if not is_supported(suffix):
+        yield Rejected(file.source, unsupported_reason(suffix))
+    elif getattr(reader_of(file.place), "ISOLATED", False):
+        from index.readers.isolated import read_isolated
+
+        yield from _told(file, lambda: read_isolated(file, fields=fields, encoding=encoding))
+    else:
+        yield from read_here(file, fields=fields, encoding=encoding)
+
+
+def read_here(file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Document | Rejected]:
+    """Read a file of a supported format in this process, whatever its format; otherwise as ``read_file``."""
+    reader = reader_of(file.place)
+    return _told(file, lambda: reader.read(file, fields=fields, encoding=encoding))
+
+
+def _told(file: SourceFile, read: Callable[[], Iterator[Document | Rejected]]) -> Iterator[Document | Rejected]:
     """Read a file, turning every fault of the file into a ``Rejected``."""
-    if not is_supported(file.path.suffix):
-        yield Rejected(file.source, unsupported_reason(file.path.suffix))
-        return
-    reader = _readers()[file.path.suffix.lower()]
     try:
         # Opening a pipe would wait for a writer that may never come.
         if not stat.S_ISREG(file.path.stat().st_mode):
             raise InputError("is not a regular file; name a file that holds text.")
-        yield from reader.read(file, fields=fields, encoding=encoding)
+        yield from read()
     except InputError as error:
         yield Rejected(file.source, str(error))
+    except ExtraMissingError as error:
+        # The file is as good as before: what was read of it stays, and it is read again once the library is there.
+        yield Rejected(file.source, str(error), out_of_reach=True)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        yield unreadable(file, reason)
+        if is_of_content(error):
+            yield Rejected(file.source, f"is damaged ({error}); open it in its own program and save it anew.")
+        else:
+            yield unreadable(file, error.strerror or type(error).__name__)
     except UnicodeError as error:
         yield Rejected(file.source, f"cannot be decoded ({error}); name its encoding with --encoding.")
+
+
+def is_of_content(error: OSError) -> bool:
+    """Tell whether an error is not the file system's: libraries look before the beginning of a file that is damaged."""
+    return error.errno in (None, errno.EINVAL)
 
 
 def unreadable(file: SourceFile, reason: str) -> Rejected:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from index.errors import InputError
-from index.readers.registry import is_supported, supported_suffixes, unsupported_reason
+from index.readers.registry import is_supported, suffix_of, supported_suffixes, unsupported_reason
 from index.readers.source_file import SourceFile
 from index.readers.walk import Found, glob_files, has_magic, walk_folder
 from index.records import Rejected
@@ -122,7 +122,7 @@ def _admit(found: Found, base: str) -> Iterator[SourceFile | Rejected]:
         reason = f"cannot be looked at ({_reason(error)}); check that it may be read."
         yield _printable(Rejected(source, reason, out_of_reach=True))
         return
-    suffix = os.path.splitext(found.path)[1]  # noqa: PTH122
+    suffix = suffix_of(found.path)
     if not stat.S_ISREG(status.st_mode):
         yield _printable(
             Rejected(source, "is not a regular file (a pipe, socket or device); name files that hold text.")
@@ -130,8 +130,7 @@ def _admit(found: Found, base: str) -> Iterator[SourceFile | Rejected]:
     elif not _is_unicode(source):
         yield _printable(Rejected(source, "the file's name is not valid Unicode; rename it."))
     elif not is_supported(suffix):
-        reason = unsupported_reason(Path(found.path).suffix)
-        yield Rejected(source, reason, passed_over=not found.is_named)
+        yield Rejected(source, unsupported_reason(suffix), passed_over=not found.is_named)
     else:
         described = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
         yield SourceFile(found.path, source, found.doc_id, status.st_size, described, status.st_ctime)

@@ -68,6 +68,23 @@ def read(file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Doc
         raise InputError("has a header but no rows; add rows below it or remove it.")
 
 
+def find_record(file: SourceFile, doc_id: str, *, fields: FieldNames, encoding: str) -> tuple[int, Document] | None:
+    """Find the row of a document; arguments and errors as ``read`` has them.
+
+    Returns:
+        The number of the line that the row begins on and the document, None when there is no such row.
+    """
+    rows = _open_rows(file, fields.text, encoding)
+    names = _column_names(next(rows).cells, fields)
+    records = FieldedFile(file, fields)
+    for row in rows:
+        if not row.problem and len(row.cells) == len(names):
+            found = records.document(dict(zip(names, row.cells, strict=True)), row.line)
+            if isinstance(found, Document) and found.doc_id == doc_id:
+                return row.line, found
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     """A row with the number of the line it begins on, and why it is not to be used, or ""."""
