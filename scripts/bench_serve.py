@@ -110,7 +110,7 @@ def updated(port: int, index: Path, extra: Path, questions: list[str], clients: 
 
     def keep_updating() -> None:
         while not over.is_set():
-            (extra / f"{len(updates)}.txt").write_text(f"Update number {len(updates)} came while many asked.", "utf-8")
+            (extra / f"{len(updates)}.txt").write_text(f"Update {time.time_ns()} came while many asked.", "utf-8")
             subprocess.run(
                 [*TONGUES, "update", "-q", "--threads", "1", "--index", str(index)],
                 check=True,
