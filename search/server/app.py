@@ -147,8 +147,10 @@ def add_search(api: FastAPI, engine: Engine, settings: ServerSettings) -> None:
         per_language: int | None = Field(
             None, ge=1, le=limits.max_per_language, description="The best of each language instead, grouped."
         )
-        mode: Mode = Field(Mode.HYBRID, description="By meaning and words, by meaning, or by words alone.")
-        balance: Balance = Field(Balance.AUTO, description="How far languages are evened out.")
+        mode: Mode = Field(
+            Mode.HYBRID, strict=False, description="By meaning and words, by meaning, or by words alone."
+        )
+        balance: Balance = Field(Balance.AUTO, strict=False, description="How far languages are evened out.")
         explain: bool = Field(False, description="Give the words that count, as terms.")
 
         @property
@@ -161,6 +163,7 @@ def add_search(api: FastAPI, engine: Engine, settings: ServerSettings) -> None:
         q: Text = Field(description="In any language.")
 
     class AskedMany(Asked):
+        model_config = ConfigDict(strict=True)  # JSON has numbers and truth values of its own
         queries: list[Text] = Field(min_length=1, max_length=limits.max_queries, description="In any language.")
 
     @api.get("/search", responses={200: {"model": schema.SearchModel}, **ERRORS, **LONG_URL}, tags=["search"])

@@ -42,7 +42,7 @@ class Limits:
     max_headers: int = 16 * 1024
     max_concurrent: int = 256
     max_connections: int = 1024
-    max_batch: int = 16
+    max_batch: int = 32
     timeout: float = 30.0
     body_timeout: float = 10.0
     head_timeout: float = 10.0
