@@ -124,8 +124,8 @@ def test_to_milvus_and_back(tmp_path: Path) -> None:
     export(tmp_path / "b", tmp_path / "again.parquet")
     first, second = (pq.read_table(tmp_path / name) for name in ("out.parquet", "again.parquet"))
     assert first.drop_columns(["vector"]).equals(second.drop_columns(["vector"]))
-    vectors = [np.stack(table.column("vector").to_numpy()) for table in (first, second)]
-    np.testing.assert_allclose(*vectors, atol=1e-6)
+    before, after = (np.stack(table.column("vector").to_numpy()) for table in (first, second))
+    np.testing.assert_allclose(before, after, atol=1e-6)
 
 
 def foreign(path: Path, columns: dict[str, Any], vectors: Any = None, name: str = "vector") -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,7 @@ from index.config import BuildSettings, ModelSettings
 from index.errors import QueryError
 from index.records import Document, Mark
 from index.updater import update_documents
+from search.cli import main
 from search.mcp_server import LONGEST_QUERY, LONGEST_TEXT, MOST_HITS, Tools
 from search.searcher import Searcher
 from tests.builds import ROOT, command, environment, run
@@ -248,3 +250,18 @@ def test_what_is_cited(tmp_path: Path) -> None:
         with pytest.raises(QueryError, match="give a number"):
             tools.get_context(first.passage_id, -1)
         assert tools.languages()["languages"] == [{"lang": "en", "passages": searcher.manifest.counts.passages}]
+
+
+def test_what_hosts_are_told_to_start_is_there() -> None:
+    blocks = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "serving.md").read_text("utf-8"), re.DOTALL)
+    entries = [
+        entry
+        for found in map(json.loads, blocks)
+        for key in ("mcpServers", "servers")
+        for entry in found.get(key, {}).values()
+    ]
+    assert len(entries) == 2
+    for entry in entries:
+        assert Path(entry["command"]).name == "tongues"
+        name, *arguments = entry["args"]
+        assert main.commands[name].make_context(name, arguments).params["directory"]
