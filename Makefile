@@ -11,6 +11,7 @@ demo: .venv/.installed
 	$(BIN)/tongues demo --out demo-index
 
 test: .venv/.dev
+	-bash scripts/browser.sh
 	$(BIN)/python -m pytest
 
 check: .venv/.dev

@@ -123,6 +123,11 @@ def where_told(found: Hit | PassageInContext) -> str:
     return " ".join(filter(None, (isolate(place(found.source, found.doc_id)), told_locator(found.locator))))
 
 
+def span_told(found: Hit | PassageInContext) -> str:
+    """Name the characters of a document; "" where a page or time is told, which a person finds more easily."""
+    return "" if told_locator(found.locator) else f":{found.start}-{found.end}"
+
+
 def render_hits(
     hits: Sequence[Hit], *, width: int, grouped: bool = False, explain: bool = False, paint: Paint = PLAIN
 ) -> Iterator[str]:
@@ -144,7 +149,7 @@ def render_hits(
             last = hit.lang
         more = f" (+{hit.n_places - 1:,} more)" if hit.n_places > 1 else ""
         where = paint(where_told(hit), Look.PLACE)
-        span = paint(f":{hit.start}-{hit.end}{more}", Look.FAINT)
+        span = paint(f"{span_told(hit)}{more}", Look.FAINT)
         rank, score = paint(f"{hit.rank:>3}", Look.RANK), paint(f"{hit.score:.3f}", Look.FAINT)
         yield f"{rank}  {score}  {paint(hit.lang, Look.LANG)}  {where}{span}"
         text, spans = _from_highlight(hit, paint)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from search.paint import PLAIN, Look, Paint, Span, looks
-from search.render import isolate, isolate_runs, place, printable, where_told, word_spans
+from search.render import isolate, isolate_runs, place, printable, span_told, where_told, word_spans
 
 if TYPE_CHECKING:
     from search.hits import Hit
@@ -23,7 +23,7 @@ def render_passage(found: PassageInContext, hit: Hit, paint: Paint = PLAIN) -> l
     """
     rank, score = paint(f"{hit.rank:>3}", Look.RANK), paint(f"{hit.score:.3f}", Look.FAINT)
     head = f"{rank}  {score}  {paint(found.lang, Look.LANG)}  {paint(where_told(found), Look.PLACE)}"
-    lines = [f"{head}{paint(f':{found.start}-{found.end}', Look.FAINT)}"]
+    lines = [f"{head}{paint(span_told(found), Look.FAINT)}"]
     if found.title:
         lines.append(f"     {paint(isolate(' '.join(found.title.split())), Look.TITLE)}")
     begins = found.start

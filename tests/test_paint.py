@@ -108,7 +108,7 @@ def test_a_passage_is_shown_whole_between_its_neighbours() -> None:
     )
     one = replace(hit(text), start=9, end=9 + len(text), highlight=(9, 23), rank=4)
     assert render_passage(found, one) == [
-        "  4  0.500  en  docs/a.md p. 3:9-48",
+        "  4  0.500  en  docs/a.md p. 3",
         "     A title",
         "     The one.",
         "     Bread is here.",
