@@ -88,7 +88,7 @@ class Rejected:
         where: The file, with the line where there is one (``docs.jsonl:41``).
         reason: What is wrong and how to mend it.
         passed_over: Whether nobody asked for it: a file in a walked folder, of a format without a reader.
-        out_of_reach: Whether its content is not at fault, but the file system or a library that is not installed: what
+        out_of_reach: Whether its content is not at fault, but the file system, or a library that is missing: what
             was read there before may still be there.
     """
 

@@ -180,6 +180,30 @@ def updates_table() -> str:
     return table(["whole process", "seconds", "longest", "most memory"], rows)
 
 
+def serve_table() -> str:
+    """Return what the server does with many questions at once, beside stock, and while its index is updated."""
+    record = results("serve")
+    loaded, lone, during = record["loaded"], record["lone_ms"], record["while_updated"]
+    asked = f"{record['questions']:,} questions, {record['clients']} at a time"
+    rows = [[f"{asked}: answers a second", *(f"{loaded[name]['per_second']:.0f}" for name in ("stock", "ours"))]]
+    rows += [[what, *(_loaded(loaded[name], keys) for name in ("stock", "ours"))] for what, keys in _LOADED.items()]
+    alone = [f"{_times(lone[name]['kept connection'])}" for name in ("stock", "ours")]
+    rows.append(["one question after the other", *alone])
+    updated = f"{during['answers']:,} answers, {during['errors']} errors, {during['updates']} updates"
+    rows.append(["the same load while the index is updated", "", updated])
+    ratios = [f"{record['ratio_to_stock']:.1f}"] + [""] * (len(rows) - 1)
+    return table(["", "stock", "ours", "ratio"], ([*row, ratio] for row, ratio in zip(rows, ratios, strict=True)))
+
+
+_LOADED = {"p50, p95, p99": ("p50_ms", "p95_ms", "p99_ms"), "errors": ("errors",)}
+"""The rows of a loaded server, and the figures in each."""
+
+
+def _loaded(figures: dict[str, Any], keys: tuple[str, ...]) -> str:
+    unit = " ms" if keys[0].endswith("_ms") else ""
+    return ", ".join(f"{figures[key]:.0f}" for key in keys) + unit
+
+
 def precision_table() -> str:
     """Return what each precision finds, and how near its vectors are."""
     by_place = {(row["encoder"], row["set"]): row for row in results("precision")["results"]}
@@ -340,6 +364,7 @@ TABLES = {
     "models-cost": models_cost_table,
     "own-language": own_language_table,
     "best-scores": best_scores_table,
+    "serve": serve_table,
     "precision": precision_table,
     "ranking": ranking_table,
     "sensitivity": sensitivity_table,

@@ -72,33 +72,42 @@ def serve(
     """
     with needs("serve", "serving"):
         from search.server.app import make_app
-        from search.server.serving import address_of, listen, make_server
+        from search.server.metrics import Metrics
+        from search.server.serving import address_of, bound, listen, make_server
     from search.searcher import Searcher
     from search.server.auth import settings_from
     from search.server.batching import Engine
     from search.server.logs import log_to_stderr
-    from search.server.metrics import Metrics
     from search.server.settings import Limits
 
     limits = Limits(max_k=max_k, max_concurrent=max_concurrent, timeout=timeout)
     settings = settings_from(host, port, api_key_file, origins, hosts, limits)
-    with listen(settings) as listening:
+    with bound(settings) as taken:
         searcher = Searcher.open(directory, model=model, backend=backend, threads=threads, progress=progress_for(quiet))
         metrics = Metrics()
         engine = Engine(searcher, directory, limits, metrics)
         engine.warm_up()
         log_to_stderr(quiet=quiet)
-        address = address_of(listening)
-        if not quiet:
-            click.echo(f"{address}  {searcher.manifest.counts.passages:,} passages; Ctrl-C ends it", err=True)
-        if open_page:
-            import webbrowser
+        listen(taken)
+        address = address_of(taken)
 
-            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+        def tell() -> None:
+            if not quiet:
+                click.echo(f"{address}  {searcher.manifest.counts.passages:,} passages; Ctrl-C ends it", err=True)
+            if open_page:
+                threading.Thread(target=open_browser, args=(address,), daemon=True).start()
+
+        server = make_server(make_app(engine, settings, metrics), limits, tell)
         try:
-            server = make_server(make_app(engine, settings, metrics), limits)
-            server.run(sockets=[listening])
+            server.run(sockets=[taken])
         finally:
             engine.stop()
     if server.ended_by == signal.SIGINT:
         raise KeyboardInterrupt
+
+
+def open_browser(address: str) -> None:
+    """Open the page; in a thread, since some browsers keep the one who opens them waiting."""
+    import webbrowser
+
+    webbrowser.open(address)

@@ -30,6 +30,7 @@ QUIET = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 """What keeps a browser without a screen to the pages it is told to open."""
 KEY = "a-key-of-the-tests-0123456789"
@@ -148,14 +149,21 @@ class Watch:
             self.complaints.append(text)
 
 
-def watched_page(context: BrowserContext, address: str) -> tuple[Page, Watch]:
-    """Open an empty page of which all requests and messages are noted; requests elsewhere are stopped."""
+def watched_page(context: BrowserContext, address: str, *, stops: bool = False) -> tuple[Page, Watch]:
+    """Open an empty page of which all requests and messages are noted.
+
+    Args:
+        context: Where to open it.
+        address: Of the server; requests elsewhere are complaints.
+        stops: Stop requests elsewhere too; every request then takes a way round, which costs time.
+    """
     page, watch = context.new_page(), Watch(urlsplit(address).netloc)
     page.set_default_timeout(10_000)
     page.on("request", lambda request: watch.saw(request.url))
     page.on("console", lambda message: watch.heard(message.type, message.text))
     page.on("pageerror", lambda error: watch.complaints.append(str(error)))
-    page.route(lambda url: urlsplit(url).netloc != watch.host, lambda route: route.abort())
+    if stops:
+        page.route(lambda url: urlsplit(url).netloc != watch.host, lambda route: route.abort())
     return page, watch
 
 
@@ -202,7 +210,13 @@ def odd_documents() -> list[Document]:
     talk = first * 3 + "On the second day a storm broke the lamp of the lighthouse. " + first * 3
     dv = "ރިފަންޑް ލިބޭނީ ސާދަ ދުވަހުގެ ތެރޭގައެވެ. ވިޔަފާރިވެރިޔާއަށް ލިޔުމުން އަންގަންޖެހެއެވެ."
     he = "אפשר לקבל החזר כספי בתוך 14 ימים, לפי Order #12 (ראו עמוד 3)."
+    mixed = (
+        "The tide tables of the harbour are printed every spring and sold at the kiosk. " * 4
+        + "\n\n"
+        + "جدول جزر و مد بندر هر بهار چاپ می‌شود و در دکهٔ کنار اسکله به فروش می‌رسد. " * 4
+    )
     return [
+        Document("mixed", "odd/mixed.txt", mixed, "Tides"),
         Document("fox", "odd/fox.txt", fox, "Fox notes 🦊", "en"),
         Document("talk", "odd/talk.srt", talk, "The lamp", "en", marks=(Mark(0, "t=0"), Mark(len(first), "t=61.5"))),
         Document(

@@ -15,6 +15,9 @@ def read(file, *, fields, encoding):
     global N_READ
     N_READ += 1
     what, _, more = file.path.read_text("utf-8").partition(" ")
+    if what == "missing":
+        with needs("formats", "reading .naughty files"):
+            import no_such_library
     yield Document(file.doc_id, file.source, f"{what} {os.getpid()} {N_READ}", marks=(Mark(0, "page=1"),))
     if what == "crash":
         ctypes.string_at(0)
@@ -50,9 +53,6 @@ def read(file, *, fields, encoding):
         def down(n):
             return down(n + 1)
         down(0)
-    elif what == "extra":
-        with needs("formats", "reading .naughty files"):
-            import no_such_library
     elif what == "half":
         yield Document("half", file.source, "half \\ud800", metadata={"\\udc00": [1, None, {"a": 1.5}]})
     elif what == "many":

@@ -18,7 +18,7 @@ from search.searcher import Searcher
 from search.server.app import make_app
 from search.server.batching import Engine
 from search.server.metrics import Metrics
-from search.server.serving import address_of, listen, make_server
+from search.server.serving import address_of, bound, listen, make_server
 from search.server.settings import Limits, ServerSettings
 from tests.builds import ROOT, command, environment
 from tests.toys import ToyEncoder
@@ -51,17 +51,18 @@ class Served:
 def served(index: Path, settings: ServerSettings | None = None, encoder: Encoder | None = None) -> Iterator[Served]:
     """Serve an index from a thread until the block ends."""
     settings = settings or ServerSettings(port=0)
-    metrics = Metrics()
-    with listen(settings) as listening:
+    metrics, began = Metrics(), threading.Event()
+    with bound(settings) as taken:
         searcher = Searcher.open(index, encoder=encoder or ToyEncoder())
         engine = Engine(searcher, str(index), settings.limits, metrics)
-        server = make_server(make_app(engine, settings, metrics), settings.limits)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        server = make_server(make_app(engine, settings, metrics), settings.limits, began.set)
+        listen(taken)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
         thread.start()
         try:
-            until(lambda: server.started)
-            url = address_of(listening).rstrip("/")
-            yield Served(url, engine, listening.getsockname()[1])
+            assert began.wait(60)
+            url = address_of(taken).rstrip("/")
+            yield Served(url, engine, taken.getsockname()[1])
         finally:
             server.should_exit = True
             thread.join(30)

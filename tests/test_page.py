@@ -86,6 +86,7 @@ def test_languages_of_any_script_side_by_side(page: Page, served: Served) -> Non
     heights = "a => parseFloat(getComputedStyle(a).lineHeight) / parseFloat(getComputedStyle(a).fontSize)"
     assert page.locator("article[lang=ur] .piece").evaluate(heights) >= 2
     # Nothing sticks out, at any width.
+    page.click("#ranking summary")
     for width in (1200, 390, 320):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -196,6 +197,23 @@ def test_context_grows_and_nothing_is_said_twice(page: Page, served: Served) -> 
     entry.get_by_role("button", name="Less").click()
     assert one_space(" ".join(texts(entry.locator(".piece")))) == own
     assert entry.locator(".more").inner_text() == "More context"
+
+
+def test_context_in_another_language_has_its_own_direction(page: Page, served: Served) -> None:
+    page.goto(served.url(q="When are the tide tables of the harbour printed?", lang="en", k=3))
+    answered(page)
+    entry = page.locator("article", has_text="mixed.txt").first
+    assert (entry.get_attribute("lang"), entry.get_attribute("dir")) == ("en", "ltr")
+    for _ in range(3):
+        if entry.locator(".piece[lang=fa]").count():
+            break
+        entry.locator(".more").click()
+        page.wait_for_timeout(200)
+    other = entry.locator(".piece[lang=fa]").first
+    assert other.evaluate("p => [p.dir, getComputedStyle(p).direction, getComputedStyle(p).unicodeBidi]") == [
+        *("rtl", "rtl", "isolate")
+    ]
+    assert "Naskh" in other.evaluate("p => getComputedStyle(p).fontFamily")
 
 
 def test_locators_are_told_also_within_context(page: Page, served: Served) -> None:

@@ -27,7 +27,7 @@ def home(page: Page, served: Served) -> None:
 
 
 def results(page: Page, served: Served) -> None:
-    page.goto(served.url(q=REFUND, k=20))
+    page.goto(served.url(q=REFUND, k=8))
     answered(page)
     page.locator(".more").first.click()
     page.wait_for_function("() => document.querySelector('.in-context, .more[aria-disabled=true]')")

@@ -21,7 +21,7 @@ MARKUP = "harmful zebra markup"
 
 def test_a_document_is_text_whatever_stands_in_it(browser: Browser, served: Served) -> None:
     context = browser.new_context()
-    page, watch = watched_page(context, served.address)
+    page, watch = watched_page(context, served.address, stops=True)
     page.goto(served.url(q=MARKUP, k=5))
     answered(page)
     entry = page.locator("article", has_text="zebra").first
@@ -78,11 +78,11 @@ def test_the_policies_are_in_force(browser: Browser, served: Served) -> None:
 
 def test_a_page_asks_no_other_host(browser: Browser, served: Served) -> None:
     context = browser.new_context()
-    page, watch = watched_page(context, served.address)
+    page, watch = watched_page(context, served.address, stops=True)
     page.goto(served.address)
     ask(page, REFUND)
     page.locator(".more").first.click()
-    page.wait_for_selector(".piece.around")
+    page.wait_for_function("() => document.querySelector('.in-context, .more[aria-disabled=true]')")
     page.click("#help-open")
     context.close()
     watch.check()
@@ -95,6 +95,8 @@ def test_the_key_is_asked_for_kept_and_forgotten(browser: Browser, page_index: P
     with serving(page_index, TONGUES_API_KEY=KEY) as served:
         context = browser.new_context()
         page, watch = watched_page(context, served.address)
+        page.goto(served.address)
+        page.wait_for_selector("#key")  # also before anything is asked
         page.goto(served.url(q="ferry"))
         page.wait_for_selector("#key")
         assert page.evaluate("document.activeElement.id") == "key"
@@ -123,6 +125,7 @@ def test_the_key_is_asked_for_kept_and_forgotten(browser: Browser, page_index: P
         assert page.evaluate("sessionStorage.length") == 0
         assert page.locator("article").count() == 0
         assert page.locator("#forget").is_hidden()
+        assert page.locator(".chip").count() == 0
         assert not [path for path in watch.asked if KEY in path]
         context.close()
         watch.check()

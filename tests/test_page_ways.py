@@ -154,6 +154,20 @@ def test_up_from_the_first_result_is_the_box_and_escape_goes_back(page: Page, se
     assert page.evaluate(FOCUSED) == "q"
     page.keyboard.press("Escape")
     assert page.evaluate(FOCUSED) == first
+    assert page.input_value("#q") == "ferry"  # browsers empty a search box at this key
+
+
+def test_the_panel_of_ranking_goes_away(page: Page, served: Served) -> None:
+    page.goto(served.url(q="ferry"))
+    answered(page)
+    page.click("#ranking summary")
+    page.locator("#mode").focus()
+    page.keyboard.press("Escape")
+    assert page.locator("#mode").is_hidden()
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+    page.click("#ranking summary")
+    page.mouse.click(20, 600)
+    assert page.locator("#mode").is_hidden()
 
 
 def test_keys_of_one_letter_can_be_switched_off(page: Page, served: Served) -> None:

@@ -39,6 +39,7 @@ HEAVY = [
     "pyarrow",
     "pydantic",
     "pymilvus",
+    "pypdfium2",
     "pysubs2",
     "ray",
     "scipy",
@@ -98,6 +99,7 @@ HOMES = {
     "pydantic": {"search/mcp_server.py", "search/server/app.py", "search/server/schema.py"},
     "pymilvus": {"index/milvus_client.py"},
     "pysubs2": {"index/readers/subtitles.py"},
+    "pypdfium2": {"index/readers/pdf_file.py"},
     "ray": {"index/ray_embedding.py"},
     "scipy": {"search/metrics.py"},
     # One makes vectors of texts, the other scores pairs of them: no line of the one would serve the other.

@@ -14,13 +14,16 @@ from pathlib import Path
 import pytest
 
 import index.readers
+from index.builder import build
 from index.config import FieldNames
 from index.readers import SourceFile, isolated, read_file, worker
 from index.readers.registry import _readers
 from index.readers.wire import WireError, answer_in, packed, unpacked
 from index.records import Document, Mark, Rejected
+from index.updater import update
 from tests.builds import ROOT, environment
 from tests.naughty import NAUGHTY, PLUG
+from tests.toys import ToyEncoder
 
 
 @pytest.fixture(autouse=True)
@@ -124,13 +127,31 @@ def test_what_libraries_print_goes_nowhere(tmp_path: Path, capfd: pytest.Capture
 
 
 def test_a_missing_library_is_not_the_files_fault(tmp_path: Path) -> None:
-    _, item = read(tmp_path, "extra")
+    (item,) = read(tmp_path, "missing")
     assert item == Rejected(
         "in/a.naughty",
         "reading .naughty files cannot be done here (No module named 'no_such_library'). Install what it needs with: "
         "pip install 'manytongues[formats]'",
         out_of_reach=True,
     )
+
+
+def test_what_was_read_stays_while_a_library_is_missing(tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    one = file(docs, "fine").path
+    (docs / "b.txt").write_text("other")
+    build([str(docs)], tmp_path / "index", encoder=ToyEncoder())
+    one.write_text("missing")
+    for _ in range(2):  # as long as it is not read, it is tried again
+        report = update(tmp_path / "index", encoder=ToyEncoder())
+        assert (len(report.files.changed), report.gone, report.manifest.counts.documents) == (1, 0, 2)
+        assert [item.out_of_reach for item in report.rejected] == [True]
+    one.write_text("crash")
+    report = update(tmp_path / "index", encoder=ToyEncoder())
+    assert (report.changed, report.gone) == (1, 0)
+    assert [item.out_of_reach for item in report.rejected] == [False]
+    assert update(tmp_path / "index", encoder=ToyEncoder()).files.changed == ()
 
 
 def test_a_process_that_does_not_start_is_not_the_files_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

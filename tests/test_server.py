@@ -42,7 +42,7 @@ def server(folder: Path) -> Iterator[Served]:
 
 
 def test_hits_are_those_of_the_searcher(folder: Path, server: Served) -> None:
-    asked = {"k": 3, "lang": "en", "mode": "dense", "balance": "off"}
+    asked = {"k": "3", "lang": "en", "mode": "dense", "balance": "off"}
     answer = httpx.get(f"{server.url}/search", params={"q": "refunds", **asked})
     found = answer.json()
     with Searcher.open(folder, encoder=ToyEncoder()) as searcher:

@@ -16,7 +16,7 @@ from typing import IO
 from index.config import FieldNames
 from index.errors import InputError
 from index.readers.decoding import MAX_TEXT_BYTES
-from index.readers.registry import PACKED, is_supported, read_file, suffix_of, unsupported_reason
+from index.readers.registry import PACKED, is_of_content, is_supported, read_file, suffix_of, unsupported_reason
 from index.readers.source_file import SourceFile
 from index.readers.unpacking import (
     MAX_DEPTH,
@@ -143,12 +143,12 @@ class _Archive:
         except InputError as error:
             yield Rejected(inner.source, str(error))
         except OSError as error:
-            if error.errno is not None:  # no room, most likely
+            if not is_of_content(error):  # no room, most likely
                 raise
             yield Rejected(inner.source, _DAMAGED.format(error=_shown(error)))
 
     def _member(
-        self, packed: IO[bytes], inner: SourceFile, suffix: str, n_packed: int, most: int, depth: int
+        self, packed: IO[bytes] | gzip.GzipFile, inner: SourceFile, suffix: str, n_packed: int, most: int, depth: int
     ) -> Iterator[Document | Rejected]:
         """Unpack one file and read it.
 

@@ -224,13 +224,9 @@ def _with_spaces(line: Sequence[_Cluster], is_sloping: bool) -> list[str]:
         if cluster.text in _JOINERS:
             texts.append(cluster.text)
             continue
-        gap = (
-            _SLOPING_GAP
-            if is_sloping and cluster.is_right
-            else _INK_GAP
-            if cluster.is_right and (glyph.is_ink or was_ink)
-            else _GAP
-        )
+        gap = _GAP
+        if cluster.is_right and (is_sloping or glyph.is_ink or was_ink):
+            gap = _SLOPING_GAP if is_sloping else _INK_GAP
         if texts and glyph.left - right > gap * glyph.size:
             texts.append(" ")
         texts.append(cluster.read())

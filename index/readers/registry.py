@@ -5,6 +5,7 @@ A module of this package that defines ``SUFFIXES`` and ``read`` is a reader: add
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import pkgutil
@@ -149,10 +150,17 @@ def _told(file: SourceFile, read: Callable[[], Iterator[Document | Rejected]]) -
         # The file is as good as before: what was read of it stays, and it is read again once the library is there.
         yield Rejected(file.source, str(error), out_of_reach=True)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        yield unreadable(file, reason)
+        if is_of_content(error):
+            yield Rejected(file.source, f"is damaged ({error}); open it in its own program and save it anew.")
+        else:
+            yield unreadable(file, error.strerror or type(error).__name__)
     except UnicodeError as error:
         yield Rejected(file.source, f"cannot be decoded ({error}); name its encoding with --encoding.")
+
+
+def is_of_content(error: OSError) -> bool:
+    """Tell whether an error is not the file system's: libraries look before the beginning of a file that is damaged."""
+    return error.errno in (None, errno.EINVAL)
 
 
 def unreadable(file: SourceFile, reason: str) -> Rejected:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from gzip import GzipFile
 from pathlib import Path
 from typing import IO
 
@@ -42,7 +43,9 @@ def budget_of(n_packed: int) -> Budget:
 
 
 @contextmanager
-def unpacked(packed: IO[bytes], suffix: str, budget: Budget, n_packed: int, most: int) -> Iterator[tuple[Path, int]]:
+def unpacked(
+    packed: IO[bytes] | GzipFile, suffix: str, budget: Budget, n_packed: int, most: int
+) -> Iterator[tuple[Path, int]]:
     """Unpack one member to a file that is removed afterwards.
 
     Args:

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,10 @@ _STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
 """What a program ends with that a signal ended at once."""
 
 
-def listen(settings: ServerSettings) -> socket.socket:
-    """Return a socket that listens, so that a port that is taken is told before the model is loaded.
+def bound(settings: ServerSettings) -> socket.socket:
+    """Return a socket that has its port, so that one that is taken is told before the model is loaded.
+
+    Nobody can connect to it yet.
 
     Raises:
         SettingsError: When the address or port cannot be had.
@@ -39,33 +41,54 @@ def listen(settings: ServerSettings) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(
             settings.host or None, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        taken = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         raise SettingsError(f"{where}: is no address to listen at ({error.strerror or error}).") from None
     try:
         if os.name == "posix":  # elsewhere it would let two programs listen at one port
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(_BACKLOG)
-        listening.setblocking(False)
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(address)
+        taken.setblocking(False)
     except OSError as error:
-        listening.close()
-        raise SettingsError(
-            f"{where}: cannot be listened at ({error.strerror or error}). End the program that has it, or take another "
-            "port; --port 0 takes a free one."
-        ) from None
-    return listening
+        taken.close()
+        raise _taken(where, error) from None
+    return taken
 
 
-def address_of(listening: socket.socket) -> str:
+def listen(taken: socket.socket) -> None:
+    """Let clients connect; what they ask is answered once the server runs.
+
+    Raises:
+        SettingsError: When another program, which had the port at the same time, was faster.
+    """
+    try:
+        taken.listen(_BACKLOG)
+    except OSError as error:
+        raise _taken(address_of(taken), error) from None
+
+
+def _taken(where: str, error: OSError) -> SettingsError:
+    return SettingsError(
+        f"{where}: cannot be listened at ({error.strerror or error}). End the program that has it, or take another "
+        "port; --port 0 takes a free one."
+    )
+
+
+def address_of(taken: socket.socket) -> str:
     """Return where a browser on this machine finds a server."""
-    host, port, *_ = listening.getsockname()
+    host, port, *_ = taken.getsockname()
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def make_server(app: App, limits: Limits) -> GracefulServer:
-    """Return a server; its ``run`` serves until a signal asks for the end, and finishes what is in flight."""
+def make_server(app: App, limits: Limits, began: Callable[[], None]) -> GracefulServer:
+    """Return a server; its ``run`` serves until a signal asks for the end, and finishes what is in flight.
+
+    Args:
+        app: What answers.
+        limits: What requests may take.
+        began: Called once questions are answered and signals end it in order.
+    """
     config = uvicorn.Config(
         app,
         http=PatientProtocol.within(limits),
@@ -73,7 +96,7 @@ def make_server(app: App, limits: Limits) -> GracefulServer:
         loop="asyncio",
         lifespan="on",
         log_config=None,
-        access_log=False,  # it would name the queries
+        access_log=False,
         server_header=False,
         proxy_headers=False,
         limit_concurrency=limits.max_connections,
@@ -82,7 +105,7 @@ def make_server(app: App, limits: Limits) -> GracefulServer:
         h11_max_incomplete_event_size=limits.max_url + limits.max_headers,
         backlog=_BACKLOG,
     )
-    return GracefulServer(config)
+    return GracefulServer(config, began)
 
 
 class GracefulServer(uvicorn.Server):
@@ -90,6 +113,15 @@ class GracefulServer(uvicorn.Server):
 
     ended_by = 0
     """The signal."""
+
+    def __init__(self, config: uvicorn.Config, began: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._began = began
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        self._began()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -126,6 +158,7 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """Begin to wait."""
         super().connection_made(transport)
+        self.access_log = False  # it names the queries; the setting alone leaves it to the loggers of the program
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:

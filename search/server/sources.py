@@ -37,7 +37,7 @@ class Shortener:
         plain = source.replace("\\", "/")
         for base in self._bases:
             if plain == base or plain.startswith(base + "/"):
-                return plain[base.rfind("/") + 1 :]
+                return plain[base.rfind("/") + 1 :].lstrip("/")
         return plain.rpartition("/")[2]
 
 

@@ -3,7 +3,7 @@
 import { ask, key } from "./api.js";
 import { Chips } from "./chips.js";
 import { Keys } from "./keys.js";
-import { nameOf, ownName, ownNameOf } from "./languages.js";
+import { nameOf, OWN, ownName, ownNameOf } from "./languages.js";
 import { make } from "./make.js";
 import { Problems } from "./problems.js";
 import { showHits, toldCount } from "./results.js";
@@ -25,6 +25,7 @@ let running = new AbortController();
 let explanation = null; // the words of all hits, asked once for a question
 
 fillWords(document);
+Object.assign(document.documentElement, OWN);
 box.placeholder = told("placeholder");
 themeButton(at("theme"));
 const chips = new Chips(at("chips"), (lang) => change({ lang }));
@@ -53,6 +54,7 @@ function change(changes) {
   const address = writeState(state);
   if (address !== (location.search || location.pathname)) history.pushState(null, "", address);
   showState();
+  scrollTo(0, 0);
   run();
 }
 
@@ -202,6 +204,8 @@ at("forget").addEventListener("click", () => {
   key.set("");
   say(told("key_forgotten"));
   held = null;
+  chips.hold([]);
+  at("holdings").hidden = true;
   run();
 });
 addEventListener("popstate", () => {

@@ -1,7 +1,7 @@
 // One result: where it is from, its text with the closest sentence marked, and what can be done with it.
 
 import { ask } from "./api.js";
-import { ownName, nameOf, speak } from "./languages.js";
+import { nameOf, OWN, ownName, speak } from "./languages.js";
 import { copy, isolated, make } from "./make.js";
 import { citation, placeOf, stitch, toldLocator, writeText } from "./text.js";
 import { locale, told } from "./words.js";
@@ -28,20 +28,20 @@ export class Entry {
     this.context = 0;
     const id = `result-${++number_of_entries}`;
     this.text = make("div", { class: "passage" });
-    this.title = make("h3", { class: "title", id: `${id}-title` }, isolated(hit.title || told("untitled")));
+    this.title = make("h3", { class: "title", id: `${id}-title` }, isolated(hit.title || hit.source.split(/[/\\]/).at(-1)));
     this.more = this.button("more_context", () => this.showMore(), { class: "act more" });
     this.less = this.button("less_context", () => this.showLess(), { hidden: true });
     this.why = this.button("why", () => this.explain(), { "aria-expanded": "false", "aria-controls": `${id}-why` });
     this.cite = this.button("cite", () => this.copyCitation());
-    this.reasons = make("div", { class: "reasons", id: `${id}-why`, hidden: true, lang: locale, dir: "ltr" });
-    this.trouble = make("p", { class: "trouble", lang: locale, dir: "ltr", role: "status" });
+    this.reasons = make("div", { class: "reasons", id: `${id}-why`, hidden: true, ...OWN });
+    this.trouble = make("p", { class: "trouble", ...OWN, role: "status" });
     const actions = make("div", { class: "actions" }, this.more, this.less, this.cite, this.why);
     this.article = speak(
       make(
         "article",
         { class: "entry", tabIndex: -1, "aria-labelledby": `${id}-rank ${id}-title`, "data-passage": hit.passage_id },
         this.title, this.text,
-        make("div", { class: "below", lang: locale, dir: "ltr" }, this.where(), actions),
+        make("div", { class: "below", ...OWN }, this.where(), actions),
         this.reasons, this.trouble,
       ),
       hit.lang,
@@ -101,7 +101,7 @@ export class Entry {
       const between = [];
       if (i && gap > LEFT_OUT) between.push(make("div", { class: "left-out", title: told("gap") }, "…"));
       if (i && passage.locator && passage.locator !== locator) {
-        between.push(make("div", { class: "at", lang: locale, dir: "ltr" }, toldLocator(passage.locator)));
+        between.push(make("div", { class: "at", ...OWN }, toldLocator(passage.locator)));
         locator = passage.locator;
       }
       return [...between, piece];

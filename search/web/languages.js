@@ -49,6 +49,9 @@ export function directionOf(tag) {
   return "auto";
 }
 
+/** What an element says whose words are the page's own, within a text of any language. */
+export const OWN = { lang: locale, dir: directionOf(locale) };
+
 /** The style of writing that fonts are chosen by: a script, or `Nast` for Arabic script in Nastaliq. */
 export function handOf(tag) {
   const script = scriptOf(tag);

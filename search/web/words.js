@@ -38,7 +38,6 @@ const en = {
   theme_light: "Theme: light",
   theme_dark: "Theme: dark",
 
-  untitled: "Untitled",
   rank: "Result {n}",
   score: "Score {n}",
   more_context: "More context",
@@ -139,7 +138,6 @@ export function toldNodes(key, values) {
 
 /** Fill in what the HTML leaves to this file. */
 export function fillWords(root) {
-  document.documentElement.lang = locale;
   for (const element of root.querySelectorAll("[data-word]")) element.textContent = told(element.dataset.word);
   for (const element of root.querySelectorAll("[data-label]")) {
     element.setAttribute("aria-label", told(element.dataset.label));

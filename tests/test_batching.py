@@ -1,0 +1,185 @@
+"""The thread that searches: what waits is searched together, what is bad fails alone, a new index takes over."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from index.updater import update_documents
+from search.searcher import Searcher
+from search.server.batching import Engine
+from search.server.metrics import Metrics
+from search.server.settings import Limits
+from tests.builds import documents, make_index
+from tests.servers import HeldEncoder, Served, limited, served, until
+from tests.toys import ToyEncoder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    make_index(tmp_path / "index", documents("apples are red", "pears are green", "plums are blue"))
+    return tmp_path / "index"
+
+
+class Asking:
+    """Questions asked at the same time, each from a thread of its own."""
+
+    def __init__(self, server: Served) -> None:
+        self._server = server
+        self._threads: list[threading.Thread] = []
+        self.answers: dict[str, httpx.Response] = {}
+
+    def ask(self, query: str, **params: str | int) -> None:
+        """Begin to ask."""
+
+        def run() -> None:
+            asked = {"q": query, **params}
+            self.answers[query] = httpx.get(f"{self._server.url}/search", params=asked, timeout=60)
+
+        self._threads.append(threading.Thread(target=run))
+        self._threads[-1].start()
+        until(lambda: self._server.figure("tongues_waiting") == len(self._threads))
+
+    def wait(self) -> None:
+        """Wait for all answers."""
+        for thread in self._threads:
+            thread.join(60)
+
+
+def held(server: Served, encoder: HeldEncoder, ask: Callable[[Asking], None]) -> Asking:
+    """Have questions wait while one is worked on; returns them answered."""
+    asking = Asking(server)
+    asking.ask("held")
+    assert encoder.began.wait(30)
+    ask(asking)
+    encoder.let.set()
+    asking.wait()
+    return asking
+
+
+def test_one_alone_is_answered_at_once_and_those_that_wait_together(folder: Path) -> None:
+    encoder = HeldEncoder()
+
+    def ask(asking: Asking) -> None:
+        for word in ("apples", "pears", "plums"):
+            asking.ask(word, k=1)
+        asking.ask("green", k=2)
+
+    with served(folder, encoder=encoder) as server:
+        found = held(server, encoder, ask).answers
+        assert server.figure("tongues_batch_queries_sum") == 5
+    assert encoder.asked == [["held"], ["apples", "pears", "plums"], ["green"]]  # equal options together
+    texts = {word: [hit["text"] for hit in answer.json()["hits"]] for word, answer in found.items()}
+    assert texts["apples"] == ["apples are red"]
+    assert texts["pears"] == ["pears are green"]
+    assert (len(texts["plums"]), len(texts["green"])) == (1, 2)
+
+
+def test_a_batch_is_bounded(folder: Path) -> None:
+    encoder = HeldEncoder()
+    with served(folder, limited(max_batch=2), encoder) as server:
+
+        def ask(asking: Asking) -> None:
+            for n in range(5):
+                asking.ask(f"word {n}")
+
+        held(server, encoder, ask)
+        many = httpx.post(f"{server.url}/search", json={"queries": ["a", "b", "c"]})  # of one request is not parted
+        assert len(many.json()["results"]) == 3
+    assert [len(texts) for texts in encoder.asked] == [1, 2, 2, 1, 3]
+
+
+@pytest.mark.parametrize(("bad", "status"), [(" ", 400), ("broken", 500)])
+def test_a_bad_one_fails_alone(folder: Path, bad: str, status: int) -> None:
+    encoder = HeldEncoder()
+
+    def ask(asking: Asking) -> None:
+        for word in ("apples", bad, "plums"):
+            asking.ask(word)
+
+    with served(folder, encoder=encoder) as server:
+        found = held(server, encoder, ask).answers
+    assert {word: answer.status_code for word, answer in found.items()} == {
+        "held": 200,
+        "apples": 200,
+        bad: status,
+        "plums": 200,
+    }
+    assert found["plums"].json()["hits"][0]["text"] == "plums are blue"
+    if status == 400:
+        assert found[bad].json() == {"error": "the query is empty; ask with at least one word."}
+
+
+def test_an_update_takes_over_and_no_question_is_dropped(folder: Path) -> None:
+    statuses: list[int] = []
+    over = threading.Event()
+    with served(folder) as server:
+
+        def ask() -> None:
+            with httpx.Client(base_url=server.url, timeout=60) as client:
+                while not over.is_set():
+                    statuses.append(client.get("/search", params={"q": "pears"}).status_code)
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for n in range(3):
+            update_documents(folder, documents(*(f"figs {i}" for i in range(n + 1))), encoder=ToyEncoder())
+        over.set()
+        for thread in threads:
+            thread.join(60)
+        found = httpx.get(f"{server.url}/search", params={"q": "figs", "k": 1}).json()
+        assert found["hits"][0]["text"].startswith("figs")
+        assert server.figure("tongues_index_generation") == 4
+        assert server.figure("tongues_index_passages") == 3
+        assert server.figure("tongues_refreshes_total") >= 1
+        assert server.figure("tongues_internal_errors_total") == 0
+    assert set(statuses) == {200}
+
+
+def test_a_generation_that_cannot_be_read_leaves_the_old_one(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with served(folder, limited(refresh_pause=0.01)) as server:
+        assert httpx.get(f"{server.url}/search", params={"q": "pears"}).status_code == 200
+        update_documents(folder, documents("figs are sweet"), encoder=ToyEncoder())
+        newest = sorted((folder / "generations").iterdir())[-1]
+        whole = (newest / "manifest.json").read_bytes()
+        (newest / "manifest.json").write_bytes(b"{}")
+        for _ in range(2):
+            found = httpx.get(f"{server.url}/search", params={"q": "pears", "k": 1})
+            assert (found.status_code, found.json()["hits"][0]["text"]) == (200, "pears are green")
+        assert server.figure("tongues_refresh_failures_total") >= 1
+        assert server.figure("tongues_index_generation") == 1
+        assert "the one before serves on" in caplog.text
+        assert "manifest.json" in caplog.text
+        (newest / "manifest.json").write_bytes(whole)
+        until(lambda: httpx.get(f"{server.url}/search", params={"q": "figs"}).status_code == 200, 5)
+        until(lambda: server.figure("tongues_index_generation") == 2, 5)
+
+
+def test_work_goes_on_until_what_waits_is_done(folder: Path) -> None:
+    encoder = HeldEncoder()
+    with served(folder, encoder=encoder) as server:
+        asking = Asking(server)
+        asking.ask("held")
+        asking.ask("plums")
+        assert encoder.began.wait(30)
+        stopping = threading.Thread(target=server.engine.stop)
+        stopping.start()
+        until(lambda: not server.engine.is_ready)
+        assert httpx.get(f"{server.url}/ready").status_code == 503
+        assert httpx.get(f"{server.url}/search", params={"q": "late"}).status_code == 429
+        encoder.let.set()
+        asking.wait()
+        stopping.join(30)
+        assert [answer.status_code for answer in asking.answers.values()] == [200, 200]
+
+
+def test_an_engine_that_never_began_closes_what_it_has(folder: Path) -> None:
+    engine = Engine(Searcher.open(folder, encoder=ToyEncoder()), str(folder), Limits(), Metrics())
+    engine.warm_up()
+    engine.stop()
+    assert not engine.is_ready
