@@ -318,23 +318,23 @@ def models_table() -> str:
 
 
 def models_cost_table() -> str:
-    """Return what models cost: a row a model."""
-    return table(
-        ["model", "numbers", "reads", "files", "passages/s", "", "a question", ""],
-        (
-            [
-                name,
-                row["dim"],
-                f"{row['max_tokens']:,} tokens",
-                f"{row['files_mb']:,.0f} MB",
-                f"{row['times']['passages_per_second']:.0f}",
-                f"{row['times']['passages_ratio']:.2f} times",
-                f"{row['times']['query_ms']:.1f} ms",
-                f"{row['times']['query_ratio']:.1f} times",
-            ]
-            for name, row in results("models")["models"].items()
-        ),
-    )
+    """Return what models are and cost: a row a model; times and their ratios to the first once they are measured."""
+    models = results("models")["models"]
+    timed = all("times" in row for row in models.values())
+    lines = []
+    for name, row in models.items():
+        line = [name, row["dim"], f"{row['max_tokens']:,} tokens", f"{row['files_mb']:,.0f} MB"]
+        if "sets" in row:
+            line += [f"{of_set['passages']:,}" for of_set in row["sets"].values()]
+        else:
+            line += [""] * len(_SETS)
+        if timed:
+            times = row["times"]
+            line += [f"{times['passages_per_second']:.0f}/s ({times['passages_ratio']:.2f})"]
+            line += [f"{times['query_ms']:.1f} ms ({times['query_ratio']:.2f})"]
+        lines.append(line)
+    header = ["model", "numbers", "reads", "files", *(f"passages of `{name}`" for name in _SETS)]
+    return table([*header, *(["passages (ratio)", "a question (ratio)"] if timed else [])], lines)
 
 
 def results(name: str) -> dict[str, Any]:
@@ -361,6 +361,7 @@ TABLES = {
     "updates": updates_table,
     "languages": languages_table,
     "models": models_table,
+    "models-cost": models_cost_table,
     "own-language": own_language_table,
     "best-scores": best_scores_table,
     "serve": serve_table,

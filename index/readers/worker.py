@@ -25,7 +25,10 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 MAX_MEMORY_BYTES = 1536 * 1024 * 1024
-"""The most memory the process may ask for, its code and libraries included (180 to 420 MB)."""
+"""The most memory the process may ask for, its code and libraries included (160 to 420 MB).
+
+macOS and Windows do not bound it: there time and the text that comes out are what is bounded.
+"""
 
 _SECONDS, _SECONDS_A_MB, _MOST_SECONDS = 30.0, 5.0, 300.0
 
