@@ -40,6 +40,7 @@ _FEW = 8
 that costs less a text, but takes a while to prepare."""
 _PER_STREAM = 2
 """Requests for each that runs at once, so that none waits for Python."""
+_MOST_OF_FEW = 8
 _STEP = 16
 """Texts are padded to multiples of this many tokens: OpenVINO compiles its kernels for every shape it has not met."""
 _SHORT = 4000
@@ -259,18 +260,24 @@ class OpenVinoEncoder(PromptedEncoder):
 def spread_batches(widths: Sequence[int], budget: int, n_streams: int) -> list[list[int]]:
     """Return the positions of texts to encode together, so that few texts too keep every stream busy.
 
+    Few are taken by 8, 4, 2 or 1: of other numbers each would be one more shape to compile kernels for.
+
     Args:
         widths: Tokens of each text, padding included.
         budget: The most tokens of a batch.
         n_streams: How many batches run side by side.
     """
-    share = max(*widths, -(-sum(widths) // n_streams))
-    while share < budget:
-        batches = list(token_batches(widths, share))
-        if len(batches) <= n_streams:  # one that is left over would have all others wait
-            return batches
-        share += _STEP
-    return list(token_batches(widths, budget))
+    if sum(widths) > n_streams * budget:
+        return list(token_batches(widths, budget))
+    ordered = sorted(range(len(widths)), key=lambda i: -widths[i])
+    batches, size = [], _MOST_OF_FEW
+    while ordered:
+        most = min(len(ordered), len(widths) // n_streams, budget // widths[ordered[0]])
+        while size > max(1, most):
+            size //= 2
+        batches.append(ordered[:size])
+        ordered = ordered[size:]
+    return batches
 
 
 def _last_line(error: Exception) -> str:

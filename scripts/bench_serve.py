@@ -34,7 +34,9 @@ from scripts.measuring import machine, percentile, write_results
 ROOT = Path(__file__).parent.parent
 TONGUES = [sys.executable, "-c", "from search.cli import run; run()"]
 BLOCK = 500
-LONE = 300
+LONE = 200
+WARM = 300
+"""Further questions, asked before anything is measured."""
 
 
 @contextlib.contextmanager
@@ -78,11 +80,11 @@ def distinct(files: Sequence[Path], n: int) -> list[str]:
     return random.Random(1).sample(questions, n)
 
 
-def by_turns(ports: dict[str, int], questions: list[str], clients: int) -> dict[str, Load]:
+def by_turns(ports: dict[str, int], warm: list[str], questions: list[str], clients: int) -> dict[str, Load]:
     """Ask every server every question, a block at a time, the first of each block changing."""
     found: dict[str, Load] = {}
     for port in ports.values():
-        ask_all(port, [f"warm {n}" for n in range(100)], clients)
+        ask_all(port, warm, clients)
     for number, at in enumerate(range(0, len(questions), BLOCK)):
         for name in sorted(ports, reverse=bool(number % 2)):
             load = ask_all(ports[name], questions[at : at + BLOCK], clients)
@@ -108,7 +110,7 @@ def updated(port: int, index: Path, extra: Path, questions: list[str], clients: 
 
     def keep_updating() -> None:
         while not over.is_set():
-            (extra / f"{len(updates)}.txt").write_text(f"Update number {len(updates)} came while many asked.", "utf-8")
+            (extra / f"{len(updates)}.txt").write_text(f"Update {time.time_ns()} came while many asked.", "utf-8")
             subprocess.run(
                 [*TONGUES, "update", "-q", "--threads", "1", "--index", str(index)],
                 check=True,
@@ -156,7 +158,8 @@ def main(
     corpus: Path, queries: tuple[Path, ...], n_questions: int, clients: int, port: int, keep: Path | None, out: Path
 ) -> None:
     """Measure both servers by turns, then ours alone."""
-    questions = distinct(queries, n_questions)
+    asked = distinct(queries, WARM + n_questions)
+    warm, questions = asked[:WARM], asked[WARM:]
     load_before = os.getloadavg()[0]
     with contextlib.ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -169,9 +172,10 @@ def main(
         rival = ["scripts/stock_server.py", str(find_model("e5-small").folder), str(texts), str(stock), str(port + 1)]
         serve = [*TONGUES, "serve", "-q", "--index", str(index), "--port", str(port)]
         with running(serve, port), running([sys.executable, *rival], port + 1):
-            found = by_turns({"ours": port, "stock": port + 1}, questions, clients)
+            found = by_turns({"ours": port, "stock": port + 1}, warm, questions, clients)
             one = {name: lone(at, questions[:LONE]) for name, at in (("ours", port), ("stock", port + 1))}
         with running(serve, port):
+            ask_all(port, warm, clients)
             during = updated(port, index, extra, questions, clients)
     rates = {name: load.summary() for name, load in found.items()}
     write_results(
