@@ -51,7 +51,7 @@ def offers(*words: str, last: str = "") -> list[str]:
 
 
 def test_commands_options_and_choices() -> None:
-    assert offers(last="se") == ["search"]
+    assert offers(last="sea") == ["search"]
     assert set(offers()) == set(main.commands)
     assert offers("search", last="--per") == ["--per-language"]
     assert offers("search", "--mode") == ["dense", "hybrid", "lexical"]
