@@ -24,14 +24,8 @@ def chunking_table() -> str:
     by_place = {(row["max_tokens"], row["set"]): row for row in rows}
     sizes = [n for n in sorted({row["max_tokens"] for row in rows}) if all((n, name) in by_place for name in sets)]
     header = ["tokens", *(f"{name}: {column}" for name in sets for column in ("mean nDCG@10", "passages"))]
-    return table(
-        header,
-        ([size, *(cell for name in sets for cell in _found(by_place[size, name]))] for size in sizes),
-    )
-
-
-def _found(row: dict[str, Any]) -> tuple[str, str]:
-    return f"{row['mean']:.3f}", f"{row['passages']:,}"
+    found = {place: (f"{row['mean']:.3f}", f"{row['passages']:,}") for place, row in by_place.items()}
+    return table(header, ([size, *(cell for name in sets for cell in found[size, name])] for size in sizes))
 
 
 def embedding_table() -> str:
