@@ -24,14 +24,8 @@ def chunking_table() -> str:
     by_place = {(row["max_tokens"], row["set"]): row for row in rows}
     sizes = [n for n in sorted({row["max_tokens"] for row in rows}) if all((n, name) in by_place for name in sets)]
     header = ["tokens", *(f"{name}: {column}" for name in sets for column in ("mean nDCG@10", "passages"))]
-    return table(
-        header,
-        ([size, *(cell for name in sets for cell in _found(by_place[size, name]))] for size in sizes),
-    )
-
-
-def _found(row: dict[str, Any]) -> tuple[str, str]:
-    return f"{row['mean']:.3f}", f"{row['passages']:,}"
+    found = {place: (f"{row['mean']:.3f}", f"{row['passages']:,}") for place, row in by_place.items()}
+    return table(header, ([size, *(cell for name in sets for cell in found[size, name])] for size in sizes))
 
 
 def embedding_table() -> str:
@@ -183,25 +177,15 @@ def updates_table() -> str:
 def serve_table() -> str:
     """Return what the server does with many questions at once, beside stock, and while its index is updated."""
     record = results("serve")
-    loaded, lone, during = record["loaded"], record["lone_ms"], record["while_updated"]
-    asked = f"{record['questions']:,} questions, {record['clients']} at a time"
-    rows = [[f"{asked}: answers a second", *(f"{loaded[name]['per_second']:.0f}" for name in ("stock", "ours"))]]
-    rows += [[what, *(_loaded(loaded[name], keys) for name in ("stock", "ours"))] for what, keys in _LOADED.items()]
-    alone = [f"{_times(lone[name]['kept connection'])}" for name in ("stock", "ours")]
-    rows.append(["one question after the other", *alone])
-    updated = f"{during['answers']:,} answers, {during['errors']} errors, {during['updates']} updates"
-    rows.append(["the same load while the index is updated", "", updated])
-    ratios = [f"{record['ratio_to_stock']:.1f}"] + [""] * (len(rows) - 1)
-    return table(["", "stock", "ours", "ratio"], ([*row, ratio] for row, ratio in zip(rows, ratios, strict=True)))
-
-
-_LOADED = {"p50, p95, p99": ("p50_ms", "p95_ms", "p99_ms"), "errors": ("errors",)}
-"""The rows of a loaded server, and the figures in each."""
-
-
-def _loaded(figures: dict[str, Any], keys: tuple[str, ...]) -> str:
-    unit = " ms" if keys[0].endswith("_ms") else ""
-    return ", ".join(f"{figures[key]:.0f}" for key in keys) + unit
+    names = [f"{record['questions']:,} questions, {record['clients']} at a time", "their p50", "one after the other"]
+    figures = []
+    for of in ("stock", "ours"):
+        one, lone = record["loaded"][of], record["lone_ms"][of]["kept connection"]
+        rate = f"{one['per_second']:.0f}/s, {one['errors']} errors"
+        figures.append([rate, f"{one['p50_ms']:.0f} ms (p95 {one['p95_ms']:.0f})", _times(lone)])
+    during = "{answers:,} answers, {errors} errors, {updates} updates".format(**record["while_updated"])
+    lines = list(zip(names, *figures, [f"{record['ratio_to_stock']:.1f}", "", ""], strict=True))
+    return table(["", "stock", "ours", "ratio"], [*map(list, lines), ["while it is updated", "", during, ""]])
 
 
 def precision_table() -> str:
