@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 import subprocess
@@ -21,8 +20,8 @@ from search.cli import main
 from search.completion import languages_of
 from search.completion_words import offered_languages
 from tests.builds import documents, environment, make_index
+from tests.terminals import CTRL_C, at_a_terminal
 
-pexpect: Any = importlib.import_module("pexpect")  # it has no types
 HEAVY = ("faiss", "numpy", "openvino", "sqlite3", "tokenizers", "torch", "regex")
 
 
@@ -135,23 +134,12 @@ def test_a_press_of_tab_loads_nothing_heavy(place: Path, programs: Path) -> None
 
 @pytest.fixture
 def bash(programs: Path, place: Path) -> Iterator[Any]:
-    if sys.platform == "win32" or not shutil.which("bash"):
-        pytest.fail("these tests need bash")
-    child = pexpect.spawn(
-        "bash",
-        ["--norc", "--noprofile"],
-        env=of_shell(programs, INPUTRC=os.devnull),
-        cwd=str(place),
-        encoding="utf-8",
-        timeout=60,
-        dimensions=(24, 200),
-        use_poll=True,  # a long run of tests may have more files open than select takes
-    )
-    child.expect_exact("READY> ")
-    child.sendline('eval "$(tongues completion bash)"; bind "set bell-style none"; echo done')
-    child.expect_exact("done\r\nREADY> ")
-    yield child
-    child.close(force=True)
+    env = of_shell(programs, INPUTRC=os.devnull)
+    with at_a_terminal(["bash", "--norc", "--noprofile"], env=env, cwd=place, columns=200) as (child, _):
+        child.expect_exact("READY> ")
+        child.sendline('eval "$(tongues completion bash)"; bind "set bell-style none"; echo done')
+        child.expect_exact("done\r\nREADY> ")
+        yield child
 
 
 @pytest.mark.parametrize(
@@ -169,7 +157,7 @@ def bash(programs: Path, place: Path) -> Iterator[Any]:
 def test_bash_completes(typed: str, completed: str, bash: Any) -> None:
     bash.send(typed)
     bash.expect_exact(completed.strip())
-    bash.sendcontrol("c")
+    bash.send(CTRL_C)
 
 
 def test_the_script_of_each_shell_is_one_it_reads(programs: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,13 +20,11 @@ from search.searcher import Searcher
 from search.shell import PROMPT, Shell
 from tests.builds import ROOT, environment
 from tests.programs import Programs
+from tests.terminals import CTRL_C, CTRL_D, EOF, at_a_terminal
 from tests.toys import ToyEncoder
 
-pexpect: Any = importlib.import_module("pexpect")  # it has no types
 SECONDS = 60
 LONG = "The bakery sells fresh bread every morning. " * 12 + "\n\nThe dairy next to it sells milk. " * 12
-
-at_a_terminal = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
 
 
 @pytest.fixture(scope="module")
@@ -185,28 +183,19 @@ def test_tab_offers_hits_of_every_language(shell: Shell) -> None:
 
 
 @pytest.fixture
-def typed(directory: Path) -> Iterator[Any]:
-    changes = environment(TERM="dumb", INPUTRC=os.devnull)
-    child = pexpect.spawn(
-        sys.executable,
-        ["-m", "tests.slow_shell", str(directory / "index")],
-        env=changes,
-        cwd=str(ROOT),
-        encoding="utf-8",
-        timeout=SECONDS,
-        dimensions=(24, 100),
-        use_poll=True,  # a long run of tests may have more files open than select takes
-    )
-    child.expect_exact(PROMPT)
-    yield child
-    child.close(force=True)
+def typed_at(directory: Path) -> Iterator[tuple[Any, subprocess.Popen[bytes]]]:
+    args = [sys.executable, "-m", "tests.slow_shell", str(directory / "index")]
+    env = environment(TERM="dumb", INPUTRC=os.devnull)
+    with at_a_terminal(args, env=env, cwd=ROOT, columns=100, seconds=SECONDS) as (child, process):
+        child.expect_exact(PROMPT)
+        yield child, process
 
 
-@at_a_terminal
-def test_an_interrupt_drops_a_question(typed: Any) -> None:
+def test_an_interrupt_drops_a_question(typed_at: tuple[Any, subprocess.Popen[bytes]]) -> None:
+    typed, process = typed_at
     typed.sendline("a slow one")
     typed.expect_exact("computing")
-    typed.sendintr()
+    typed.send(CTRL_C)
     typed.expect_exact("Dropped.")
     typed.expect_exact(PROMPT)
     typed.sendline("bread number 3")
@@ -215,17 +204,16 @@ def test_an_interrupt_drops_a_question(typed: Any) -> None:
     typed.expect_exact(PROMPT)
     typed.sendline("slow again")
     typed.expect_exact("computing")
-    typed.sendintr()
+    typed.send(CTRL_C)
     typed.expect_exact("Dropped.")
     typed.expect_exact(PROMPT)
-    typed.sendeof()
-    typed.expect(pexpect.EOF)
-    typed.wait()
-    assert typed.exitstatus == 0
+    typed.send(CTRL_D)
+    typed.expect(EOF)
+    assert process.wait(SECONDS) == 0
 
 
-@at_a_terminal
-def test_tab_and_the_up_arrow_at_the_prompt(typed: Any) -> None:
+def test_tab_and_the_up_arrow_at_the_prompt(typed_at: tuple[Any, subprocess.Popen[bytes]]) -> None:
+    typed, process = typed_at
     typed.send(":la\tl\t\r")
     typed.expect_exact("languages: lt")
     typed.expect_exact(PROMPT)
@@ -243,6 +231,5 @@ def test_tab_and_the_up_arrow_at_the_prompt(typed: Any) -> None:
     typed.expect_exact("Type a question, in any language.")
     typed.expect_exact(PROMPT)
     typed.sendline(":quit")
-    typed.expect(pexpect.EOF)
-    typed.wait()
-    assert typed.exitstatus == 0
+    typed.expect(EOF)
+    assert process.wait(SECONDS) == 0
