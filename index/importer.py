@@ -35,7 +35,7 @@ _UNIT = 1e-5
 """How far from 1 the length of a unit vector in float32 may be by rounding: such rows stay as they are."""
 _NOT_UNIT = 1e-2
 """How far it must be from 1 to be told: float16 is off by less."""
-_OWN = ("passage_id", "start", "end", "locator", "n_places", "also_in", "sentences")
+_OWN = ("passage_id", "start", "end", "locator", "marks", "n_places", "also_in", "sentences")
 """Columns of our own exports that are no metadata."""
 
 
@@ -182,7 +182,7 @@ class _Importing:
             for i, record in enumerate(block.records):
                 if block.first + i not in self._refused and not isinstance(record, str):
                     for other in filter(_is_object, record.get("also_in") or ()):
-                        told = {**record, **other, "metadata": {}, "sentences": []}
+                        told = {**record, "metadata": {}, "marks": None, **other, "sentences": []}
                         item = self._document(told, block.first + i, block.places[i])
                         if not isinstance(item, str):
                             yield Step(item, item.document.source)
@@ -274,7 +274,8 @@ class _Importing:
 def _marks(record: Mapping[str, Any], at: int) -> tuple[Mark, ...]:
     """Return the pages or times that an export tells of a passage: where it begins, and where these change in it."""
     marks: list[Mark] = []
-    for one in (record, *filter(_is_object, record.get("sentences") or ())):
+    inner = record.get("marks")
+    for one in (record, *filter(_is_object, inner if isinstance(inner, list) else ())):
         locator, start = one.get("locator"), 0 if one is record else one.get("start")
         is_new = not marks or marks[-1].locator != locator
         if isinstance(locator, str) and told_locator(locator) and type(start) is int and start >= 0 and is_new:

@@ -50,8 +50,9 @@ class ParquetPassages:
         text, number = pa.string(), pa.int64()
         other = [("source", text), ("doc_id", text), ("title", text), ("start", number), ("end", number)]
         columns = [("passage_id", text), ("lang", text), *other, ("text", text), ("context", text)]
-        columns += [("metadata", text), ("locator", text), ("n_places", number)]
-        columns += [("also_in", pa.list_(pa.struct([*other, ("locator", text)])))]
+        marks = pa.list_(pa.struct([("start", number), ("locator", text)]))
+        of_place = [("metadata", text), ("locator", text), ("marks", marks)]
+        columns += [*of_place, ("n_places", number), ("also_in", pa.list_(pa.struct([*other, *of_place])))]
         columns += [("sentences", pa.list_(pa.struct([("start", number), ("end", number), ("locator", text)])))]
         columns += [("vector", pa.list_(pa.float32(), dim))] if dim else []
         self._schema = pa.schema(columns, metadata={_KEY: json.dumps(told, ensure_ascii=False).encode()})

@@ -39,7 +39,7 @@ def made() -> list[Document]:
     return [
         *documents(*TEXTS, TEXTS[3], lang=""),
         Document("long", "book.pdf", LONG, title="Book", lang="en", metadata={"year": 1999, "x": None}, marks=marks),
-        Document("again", "copy.pdf", LONG, title="Copy", lang="en", marks=marks),
+        Document("again", "copy.pdf", LONG, title="Copy", lang="en", metadata={"copy": True}, marks=marks[:2]),
         Document("short", "c.txt", TEXTS[3], lang="lt", metadata={"n": [1]}),
     ]
 
@@ -99,11 +99,30 @@ def test_scores_are_the_same_to_the_bit(tmp_path: Path) -> None:
 def test_a_line_of_very_many_documents(tmp_path: Path) -> None:
     many = documents(*(f"number{i} here.\n\nShort." for i in range(3)), *(["A line that all pages share."] * 30))
     make_index(tmp_path / "a", many)
-    export(tmp_path / "a", tmp_path / "out.parquet")
+    exported = export(tmp_path / "a", tmp_path / "out.parquet")
     told = Told()
     report = import_passages(tmp_path / "out.parquet", tmp_path / "b", encoder=ToyEncoder(), progress=told)
+    assert exported.left_out == 9
     assert report.build.documents == 33 - 9
     assert "9 further places of passages are not in the export, which tells 21 of each" in told.notes
+
+
+@pytest.mark.parametrize("name", ["out.parquet", "out"])
+def test_every_place_has_its_own_metadata_and_pages(name: str, tmp_path: Path) -> None:
+    text = "This sentence goes over to the next page"
+    pages = (Mark(0, "page=1"), Mark(5, "page=2"), Mark(24, "page=3"))
+    made = [
+        Document("a", "a.pdf", text, lang="en", metadata={"year": 1}, marks=pages),
+        Document("b", "b.pdf", text, lang="en", metadata={"year": 2, "of": {"x": [1]}}, marks=(Mark(14, "page=7"),)),
+        Document("c", "c.txt", text, lang="en"),
+    ]
+    make_index(tmp_path / "a", made)
+    export(tmp_path / "a", tmp_path / name)
+    import_passages(tmp_path / name, tmp_path / "b", encoder=ToyEncoder())
+    places = [(one.source, one.doc_id, at, len(text)) for one in made for at in (-1, 0)]
+    with Store.open(tmp_path / "a") as before, Store.open(tmp_path / "b") as after:
+        assert after.documents.of_documents(places) == before.documents.of_documents(places)
+        assert after.documents.of_documents(places)[2] == ({"year": 2, "of": {"x": [1]}}, [(14, "page=7")])
 
 
 def test_to_milvus_and_back(tmp_path: Path) -> None:
