@@ -13,8 +13,8 @@ from index.progress import Progress
 from index.ready import ReadyFields, ReadyRows, check_text_column
 from index.records import model_text
 
-_COMPARED = 32
-"""Rows that are embedded to be compared, spread over all."""
+_COMPARED = 128
+"""Rows that are embedded to be compared, spread over all: a hundredth of them that is wrong is hit too."""
 _SAME = 0.99
 """The least median of the cosines of vectors that are one model's.
 
@@ -25,6 +25,11 @@ _NEAR, _MOST_FAR = 0.95, 0.2
 """Below so much a text was embedded otherwise or is another one, and so many of them may be.
 
 Source: as above, the lowest of all when titles were not embedded with the text: .944, and a tenth below .973.
+"""
+_OTHER = 0.90
+"""Below so much a vector is that of another text, which not a single row may have.
+
+Source: between the two figures above, .944 of the same text without its title and .80 of another one.
 """
 
 
@@ -120,7 +125,7 @@ def check_claim(rows: ReadyRows, dim: int, fields: ReadyFields, encoder: Encoder
             "made them with --model."
         )
     wanted = np.unique(np.linspace(0, max(0, rows.n_rows - 1), _COMPARED).astype(np.int64)).tolist()
-    texts, given, numbers = [], [], []
+    texts, given, places = [], [], []
     for block in rows.some(wanted, dim) if rows.n_rows else ():
         record = block.records[0]
         text = None if isinstance(record, str) else record.get(fields.text)
@@ -132,18 +137,25 @@ def check_claim(rows: ReadyRows, dim: int, fields: ReadyFields, encoder: Encoder
             context = record.get(fields.context)
             texts.append(model_text(context if isinstance(context, str) else "", text))
             given.append(block.vectors[0] / length)
-            numbers.append(block.first)
+            places.append(block.places[0])
     if not texts:
         raise InputError(f"{rows.name}: no row of {len(wanted)} looked at has a text and a vector. Check its columns.")
     cosines = np.einsum("ij,ij->i", np.array(given), encoder.encode_passages(texts))
     median, n_far = float(np.median(cosines)), int((cosines < _NEAR).sum())
+    worst = int(cosines.argmin())
     if median < _SAME or n_far > _MOST_FAR * len(texts):
-        worst = int(cosines.argmin())
         raise InputError(
             f"{rows.name}: these vectors are not those of {name} as it is used here (median cosine {median:.2f} of "
-            f"{len(texts)} texts embedded to compare; the least is {cosines[worst]:.2f}, {rows.at(numbers[worst])}). "
+            f"{len(texts)} texts embedded to compare; the least is {cosines[worst]:.2f}, {places[worst]}). "
             "Name the model that made them with --model, its --passage-prompt, or what was embedded before the text "
             "with --context-field; or build an index of the texts."
+        )
+    n_other = int((cosines < _OTHER).sum())
+    if n_other:
+        raise InputError(
+            f"{rows.name}: {n_other:,} of {len(texts)} vectors looked at are not those of their own texts (the least "
+            f"cosine is {cosines[worst]:.2f}, {places[worst]}). Check that each row has its own vector, or build an "
+            "index of the texts."
         )
     progress.note(f"the vectors are those of {name}: median cosine {median:.3f} of {len(texts)} texts embedded again")
     return Claim(len(texts), median)

@@ -25,12 +25,14 @@ class ChunkedDocument:
         passages: Its passages, or some of them.
         left_out: The lines that are in none.
         goes_on: Whether passages are added to the document where it is there already, instead of refusing it.
+        where: The line or row of its source that it is, for messages, or "".
     """
 
     document: Document
     passages: Sequence[Passage]
     left_out: Sequence[LeftOut] = ()
     goes_on: bool = False
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class DocumentWriter:
             try:
                 doc = self._add_document(item.document, goes_on=item.goes_on)
             except InputError as error:
-                refused.append(Rejected(item.document.source, str(error)))
+                refused.append(Rejected(item.document.source, f"{item.where}: {error}" if item.where else str(error)))
                 continue
             text = item.document.text
             self._database.executemany(

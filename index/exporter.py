@@ -40,12 +40,14 @@ class ExportReport:
         passages: Passages, each with its vector unless none were wanted.
         dim: The length of a vector; 0 when there are none.
         n_bytes: The size of all that was written.
+        left_out: Places of passages that are not written, since 21 of each are; they are counted in ``n_places``.
     """
 
     target: Path
     passages: int
     dim: int
     n_bytes: int
+    left_out: int = 0
 
 
 def export(
@@ -82,14 +84,29 @@ def export(
         try:
             with _writing(target):
                 write = _write_file if is_file else _write_folder
-                write(target, dim, _told(store), _blocks(store, passages, dim, progress))
+                counted = _Counted()
+                write(target, dim, _told(store), counted.of(_blocks(store, passages, dim, progress)))
                 parts = [target] if is_file else list(target.iterdir())
-                return ExportReport(target, store.n_passages, dim, sum(part.stat().st_size for part in parts))
+                n_bytes = sum(part.stat().st_size for part in parts)
+                return ExportReport(target, store.n_passages, dim, n_bytes, counted.left_out)
         finally:
             progress.end()
 
 
 Block = tuple[list[dict[str, Any]], "Vectors | None"]
+
+
+@dataclass(slots=True)
+class _Counted:
+    """Counts the places that passages have and that are not written."""
+
+    left_out: int = 0
+
+    def of(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        """Yield blocks as they are."""
+        for records, vectors in blocks:
+            self.left_out += sum(record["n_places"] - 1 - len(record["also_in"]) for record in records)
+            yield records, vectors
 
 
 def _told(store: Store) -> dict[str, Any]:
@@ -135,7 +152,6 @@ def _records(store: Store, passages: Sequence[StoredPassage], sentences: FoundSe
             **first,
             "text": one.text,
             "context": one.context,
-            "metadata": dict(one.metadata),
             "n_places": one.n_places,
             "also_in": others,
             "sentences": [{"start": begin, "end": end} for begin, end in spans],
@@ -149,7 +165,22 @@ def _records(store: Store, passages: Sequence[StoredPassage], sentences: FoundSe
     locators = store.documents.locators([place[1:] for place in places])
     for (told, *_), locator in zip(places, locators, strict=True):
         told["locator"] = locator
+    whole = [told for record in records for told in (record, *record["also_in"])]
+    facts = store.documents.of_documents([(one["source"], one["doc_id"], one["start"], one["end"]) for one in whole])
+    for told, (metadata, marks) in zip(whole, facts, strict=True):
+        told["metadata"] = metadata
+        before = [told["locator"], *(locator for _, locator in marks)]
+        told["marks"] = [
+            {"start": at - told["start"], "locator": locator}
+            for (at, locator), last in zip(marks, before, strict=False)
+            if locator != last  # where it changes
+        ]
     return records
+
+
+def _flat(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a place with its metadata as text: no column holds objects of any shape."""
+    return {**told, "metadata": json.dumps(told["metadata"], ensure_ascii=False)}
 
 
 def _write_file(target: Path, dim: int, told: Mapping[str, Any], blocks: Iterator[Block]) -> None:
@@ -159,9 +190,8 @@ def _write_file(target: Path, dim: int, told: Mapping[str, Any], blocks: Iterato
         with temporary.open("xb") as file:
             with ParquetPassages(file, dim, told) as writer:
                 for records, vectors in blocks:
-                    texts = [json.dumps(record["metadata"], ensure_ascii=False) for record in records]
-                    shown = [{**one, "metadata": text} for one, text in zip(records, texts, strict=True)]
-                    writer.append(shown, vectors)
+                    shown = [{**one, "also_in": [_flat(other) for other in one["also_in"]]} for one in records]
+                    writer.append([_flat(one) for one in shown], vectors)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)

@@ -82,6 +82,8 @@ def link(source: Path, target: Path) -> None:
 def new_folder(target: Path) -> Iterator[Path]:
     """Give a temporary folder beside ``target`` that takes its name when the block ends well, and is removed otherwise.
 
+    An empty folder of that name gives way.
+
     Raises:
         OSError: When it cannot be made or renamed.
     """
@@ -92,6 +94,8 @@ def new_folder(target: Path) -> Iterator[Path]:
         yield temporary
         for path in (*temporary.rglob("*"), temporary):  # folders too: their lists of names
             sync(path)
+        if target.is_dir():
+            target.rmdir()  # Windows replaces no folder, not even an empty one
         temporary.replace(target)
         sync(target.parent)
     except BaseException:

@@ -16,7 +16,7 @@ from index.builder import BuildReport, build_steps
 from index.chunking import sentence_spans
 from index.claimed import check_claim, encoder_for
 from index.config import BuildSettings, ChunkSettings
-from index.documents import ChunkedDocument
+from index.documents import ChunkedDocument, metadata_json
 from index.encoder import Encoder
 from index.errors import InputError
 from index.generations import check_writable
@@ -35,7 +35,7 @@ _UNIT = 1e-5
 """How far from 1 the length of a unit vector in float32 may be by rounding: such rows stay as they are."""
 _NOT_UNIT = 1e-2
 """How far it must be from 1 to be told: float16 is off by less."""
-_OWN = ("passage_id", "start", "end", "locator", "n_places", "also_in", "sentences")
+_OWN = ("passage_id", "start", "end", "locator", "marks", "n_places", "also_in", "sentences")
 """Columns of our own exports that are no metadata."""
 
 
@@ -118,6 +118,11 @@ def import_passages(
     )
     if source_of.n_lost:
         progress.note(f"{source_of.n_lost:,} further places of passages are not in the export, which tells 21 of each")
+    if source_of.n_differ:
+        progress.note(
+            f"{source_of.n_differ:,} rows have another title or other further columns than the first row of their "
+            "document, and those are not kept. To keep them, name a column that identifies each row with --id-field."
+        )
     if source_of.n_off:
         progress.note(f"{source_of.n_off:,} vectors were not of unit length and were normalised")
     report = dataclasses.replace(report, seconds=time.monotonic() - began)
@@ -146,10 +151,14 @@ class _Importing:
     """Vectors that were not of unit length."""
     n_lost: int = 0
     """Places of passages that an export only counts."""
+    n_differ: int = 0
+    """Rows with another title or metadata than the first of their document, which are not kept."""
     # As many as two batches hold, the one that is written and the one made meanwhile, and some more.
     ready: ReadyVectors = field(default_factory=lambda: ReadyVectors(4 * pipeline.BATCH_PASSAGES))
     _refused: set[int] = field(default_factory=set)
     _has_others: bool = False
+    _parts: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Of documents in several rows, by a hash of what they are called: where they end, and a hash of their fields."""
 
     def steps(self) -> Iterator[Step]:
         """Yield a step for every row, then one for every other place of its passage."""
@@ -160,10 +169,10 @@ class _Importing:
                 n_done += 1
                 share = self.rows.n_bytes * n_done // max(1, self.rows.n_rows) - n_told
                 n_told += share
-                item = problems[i] or self._document(record, block.first + i)
+                item = problems[i] or self._document(record, block.first + i, block.places[i])
                 if isinstance(item, str):
                     self._refused.add(block.first + i)
-                    yield Step(Rejected(self.rows.at(block.first + i), item), self.rows.name, share)
+                    yield Step(Rejected(block.places[i], item), self.rows.name, share)
                     continue
                 self.n_lost += self._lost(record)
                 self.ready.offer(item.passages[0].model_text, vectors[i])
@@ -173,7 +182,8 @@ class _Importing:
             for i, record in enumerate(block.records):
                 if block.first + i not in self._refused and not isinstance(record, str):
                     for other in filter(_is_object, record.get("also_in") or ()):
-                        item = self._document({**record, **other, "metadata": {}, "sentences": []}, block.first + i)
+                        told = {**record, "metadata": {}, "marks": None, **other, "sentences": []}
+                        item = self._document(told, block.first + i, block.places[i])
                         if not isinstance(item, str):
                             yield Step(item, item.document.source)
 
@@ -201,7 +211,7 @@ class _Importing:
         problem = f"its vector is missing, is not {self.dim} finite numbers, or is all zeros; mend or remove the row."
         return ["" if one else problem for one in sound.tolist()], units
 
-    def _document(self, record: Mapping[str, Any] | str, row: int) -> ChunkedDocument | str:
+    def _document(self, record: Mapping[str, Any] | str, row: int, where: str) -> ChunkedDocument | str:
         """Return what a record becomes, or what is wrong with it."""
         if isinstance(record, str):
             return record
@@ -224,14 +234,31 @@ class _Importing:
         start, end = record.get("start"), record.get("end")
         is_placed = type(start) is int and type(end) is int and start >= 0 and end - start == len(text)
         used |= {*_OWN} if is_own else {"start", "end"} if is_placed else set()
+        metadata = _metadata(record, used)
+        document = Document(str(doc_id), source or self.rows.name, "", title, metadata=metadata)
+        # Rows that share the id of a document are its parts; the id of a row is of that row alone.
+        goes_on = is_placed or id_field == "doc_id"
         at = start if is_placed and type(start) is int else 0
+        at = self._next_part(document, at, len(text), is_placed=is_placed) if goes_on and not is_own else at
         spans = self._sentences(record, text, lang, is_own=is_own) if self.settings.sentences else ()
         marks = _marks(record, at) if is_own and is_placed else ()
-        metadata = _metadata(record, used)
-        document = Document(str(doc_id), source or self.rows.name, "", title, metadata=metadata, marks=marks)
+        document = dataclasses.replace(document, marks=marks)
         self._has_others = self._has_others or bool(is_own and record.get("also_in"))
         passage = Passage(at, at + len(text), text, lang, context, spans)
-        return ChunkedDocument(document, [passage], goes_on=is_placed)
+        return ChunkedDocument(document, [passage], goes_on=goes_on, where=where)
+
+    def _next_part(self, document: Document, at: int, length: int, *, is_placed: bool) -> int:
+        """Return where a part of a document begins: where its row says, or after the parts before."""
+        key = hash((document.source, document.doc_id))
+        try:
+            facts = hash((document.title, metadata_json(document)))
+        except InputError:
+            return at  # which is told when it is to be written
+        end, first = self._parts.get(key, (-1, facts))
+        self.n_differ += facts != first
+        at = at if is_placed else end + 1
+        self._parts[key] = max(end, at + length), first
+        return at
 
     def _sentences(
         self, record: Mapping[str, Any], text: str, lang: str, *, is_own: bool
@@ -247,7 +274,8 @@ class _Importing:
 def _marks(record: Mapping[str, Any], at: int) -> tuple[Mark, ...]:
     """Return the pages or times that an export tells of a passage: where it begins, and where these change in it."""
     marks: list[Mark] = []
-    for one in (record, *filter(_is_object, record.get("sentences") or ())):
+    inner = record.get("marks")
+    for one in (record, *filter(_is_object, inner if isinstance(inner, list) else ())):
         locator, start = one.get("locator"), 0 if one is record else one.get("start")
         is_new = not marks or marks[-1].locator != locator
         if isinstance(locator, str) and told_locator(locator) and type(start) is int and start >= 0 and is_new:

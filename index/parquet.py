@@ -8,6 +8,7 @@ import decimal
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -49,8 +50,9 @@ class ParquetPassages:
         text, number = pa.string(), pa.int64()
         other = [("source", text), ("doc_id", text), ("title", text), ("start", number), ("end", number)]
         columns = [("passage_id", text), ("lang", text), *other, ("text", text), ("context", text)]
-        columns += [("metadata", text), ("locator", text), ("n_places", number)]
-        columns += [("also_in", pa.list_(pa.struct([*other, ("locator", text)])))]
+        marks = pa.list_(pa.struct([("start", number), ("locator", text)]))
+        of_place = [("metadata", text), ("locator", text), ("marks", marks)]
+        columns += [*of_place, ("n_places", number), ("also_in", pa.list_(pa.struct([*other, *of_place])))]
         columns += [("sentences", pa.list_(pa.struct([("start", number), ("end", number), ("locator", text)])))]
         columns += [("vector", pa.list_(pa.float32(), dim))] if dim else []
         self._schema = pa.schema(columns, metadata={_KEY: json.dumps(told, ensure_ascii=False).encode()})
@@ -135,14 +137,22 @@ class ParquetRows:
         """Columns that hold neither text nor plain values."""
 
     def _is_kept(self, kind: Any) -> bool:
-        """Tell whether a column may be metadata: bytes, and further vectors, may not."""
+        """Tell whether a column may be metadata: bytes, and further vectors, may not, wherever they are in it."""
+        import pyarrow as pa
         import pyarrow.types as types
 
+        if isinstance(kind, pa.BaseExtensionType):
+            return self._is_kept(kind.storage_type)
+        if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
+            return self._is_kept(kind.value_type)
+        if types.is_map(kind):
+            return self._is_kept(kind.key_type) and self._is_kept(kind.item_type)
         if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
             return bool(self.told) or not (types.is_floating(kind.value_type) or not self._is_kept(kind.value_type))
         if types.is_struct(kind):
             return all(self._is_kept(kind.field(i).type) for i in range(kind.num_fields))
-        return not (types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind))
+        tests = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view)
+        return not any(is_bytes(kind) for is_bytes in tests)
 
     def dim(self) -> int:
         """Return the length of the first vector.
@@ -158,19 +168,22 @@ class ParquetRows:
             raise InputError(no_numbers(self.name, self._vector, str(kind)))
         if types.is_fixed_size_list(kind):
             return int(kind.list_size)
-        for block in self._read([self._vector]):
-            for value in block.column(0):
+        for _, _, batch in self._read([self._vector]):
+            for value in batch.column(0):
                 if value.is_valid and len(value):
                     return len(value)
         return 0
 
-    def _read(self, columns: Sequence[str]) -> Iterator[Any]:
-        """Yield batches of rows; what is in memory is some pages of a file."""
+    def _read(self, columns: Sequence[str]) -> Iterator[tuple[Path, int, Any]]:
+        """Yield a file, a row of it from 0, and a batch from there on; what is in memory is some pages of a file."""
         import pyarrow.parquet as pq
 
         for path in self._paths:
             with _readable(path), pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
-                yield from file.iter_batches(_AT_ONCE, columns=list(columns), use_threads=False)
+                at = 0
+                for batch in file.iter_batches(_AT_ONCE, columns=list(columns), use_threads=False):
+                    yield path, at, batch
+                    at += batch.num_rows
 
     def blocks(self, dim: int, *, vectors: bool = True) -> Iterator[Block]:
         """Yield all rows.
@@ -180,48 +193,93 @@ class ParquetRows:
             vectors: Whether they are wanted.
         """
         first = 0
-        for batch in self._read([*self._kept, self._vector] if vectors else self._kept):
-            yield self._block(batch, first, dim, wanted=vectors)
+        for path, at, batch in self._read([*self._kept, self._vector] if vectors else self._kept):
+            yield self._block(batch, first, dim, (path, at), wanted=vectors)
             first += batch.num_rows
 
-    def _block(self, batch: Any, first: int, dim: int, *, wanted: bool = True) -> Block:
+    def _block(self, batch: Any, first: int, dim: int, place: tuple[Path, int], *, wanted: bool = True) -> Block:
         names = [name for name in batch.schema.names if name != self._vector]
-        columns = [batch.column(name).to_pylist() for name in names]
+        columns = [_values(batch.column(name)) for name in names]
         records = [
-            {name: value for name, one in zip(names, values, strict=True) if (value := plain(one)) is not None}
+            next((one.told for one in values if isinstance(one, _Unread)), "")
+            or {name: value for name, one in zip(names, values, strict=True) if (value := plain(one)) is not None}
             for values in zip(*columns, strict=True)
         ]
-        return Block(first, records, _numbers(batch.column(self._vector), dim) if wanted else None)
+        places = [f"{place[0]}: row {place[1] + i + 1}" for i in range(batch.num_rows)]
+        return Block(first, records, _numbers(batch.column(self._vector), dim) if wanted else None, places)
 
     def some(self, wanted: Sequence[int], dim: int) -> list[Block]:
         """Return single rows by their numbers, ascending; only their row groups are read."""
         import pyarrow.parquet as pq
 
         found: list[Block] = []
-        base = 0
+        base, begins = 0, dict[Path, int]()
         for path, group, n_rows in self._groups:
+            begins.setdefault(path, base)
             left = [row for row in wanted if base <= row < base + n_rows]
             if left:
                 with _readable(path), pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
                     columns, at = [*self._kept, self._vector], base
                     for batch in file.iter_batches(_AT_ONCE, row_groups=[group], columns=columns, use_threads=False):
                         here = [row for row in left if at <= row < at + batch.num_rows]
-                        found += [self._block(batch.slice(row - at, 1), row, dim) for row in here]
+                        for row in here:
+                            place = path, row - begins[path]
+                            found.append(self._block(batch.slice(row - at, 1), row, dim, place))
                         at += batch.num_rows
                         if at > left[-1]:
                             break
             base += n_rows
         return found
 
-    def at(self, row: int) -> str:
-        """Return where a row is, for messages."""
-        before: dict[Path, int] = {}
-        for path, _, n in self._groups:
-            if row < n:
-                return f"{path}: row {before.get(path, 0) + row + 1}"
-            row -= n
-            before[path] = before.get(path, 0) + n
-        return self.name
+
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """A value that cannot be read, which tells why."""
+
+    told: str
+
+
+def _values(column: Any) -> list[Any]:
+    """Return the values of a column; dates and times that Python cannot hold are text."""
+    with contextlib.suppress(*_UNHELD):
+        return list(column.to_pylist())
+    found: list[Any] = []
+    for one in column:
+        try:
+            found.append(_value(one))
+        except UnicodeDecodeError:
+            found.append(_Unread("one of its texts is not UTF-8; mend or remove the row."))
+    return found
+
+
+def _value(scalar: Any) -> Any:
+    """Return one value: of what Python cannot hold as it is, each part that it can."""
+    import pyarrow as pa
+    import pyarrow.types as types
+
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        if types.is_string(scalar.type) or types.is_large_string(scalar.type):
+            raise
+    except _UNHELD:
+        pass
+    kind = scalar.type
+    if isinstance(scalar, pa.StructScalar):
+        return {kind.field(i).name: _value(scalar[i]) for i in range(kind.num_fields)}
+    if isinstance(scalar, pa.ListScalar):  # of any length, and maps, which are lists of pairs
+        return [_value(one) for one in scalar.values]
+    if isinstance(scalar, pa.DictionaryScalar):
+        return _value(scalar.value)
+    if types.is_timestamp(kind) and kind.unit == "ns":  # parts of a microsecond
+        with contextlib.suppress(pa.ArrowException):
+            return str(scalar.cast(pa.string())).replace(" ", "T", 1)
+    return f"{scalar.value} {kind}"
+
+
+_UNHELD = (ValueError, OverflowError, LookupError, TypeError, ImportError)
+"""What PyArrow raises for a value that Python cannot hold: a year of five digits, parts of a microsecond without
+pandas, a time zone that nobody knows."""
 
 
 def _numbers(column: Any, dim: int) -> NDArray[np.float32]:
@@ -249,7 +307,7 @@ def plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, dict):
         return {key: plain(one) for key, one in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [plain(one) for one in value]
     return value
 

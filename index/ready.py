@@ -62,11 +62,13 @@ class Block:
         records: Their fields by name, the vector left out; text where a record cannot be read, which tells why.
         vectors: Shape (n, dim), as they are in the file; NaN where one is missing, has another length, or holds
             something else than numbers. None when they were not asked for.
+        places: Where each record is, for messages.
     """
 
     first: int
     records: Sequence[Mapping[str, Any] | str]
     vectors: NDArray[np.float32] | None
+    places: Sequence[str]
 
 
 class ReadyRows(Protocol):
@@ -92,9 +94,6 @@ class ReadyRows(Protocol):
 
     def some(self, wanted: Sequence[int], dim: int) -> list[Block]:
         """Return single rows by their numbers, ascending; little else is read."""
-
-    def at(self, row: int) -> str:
-        """Return where a row is, for messages."""
 
 
 class ReadyVectors:

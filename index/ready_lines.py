@@ -82,31 +82,33 @@ class LineRows:
     def blocks(self, dim: int, *, vectors: bool = True) -> Iterator[Block]:
         """Yield all records, with vectors of ``dim`` numbers if they are wanted."""
         first = 0
-        records: list[dict[str, Any] | str] = []
+        lines: list[Line] = []
         for line in self._lines():
-            records.append(_parsed(line))
-            if len(records) == _AT_ONCE:
-                yield self._block(first, records, dim, wanted=vectors)
-                first, records = first + len(records), []
-        if records:
-            yield self._block(first, records, dim, wanted=vectors)
+            lines.append(line)
+            if len(lines) == _AT_ONCE:
+                yield self._block(first, lines, dim, wanted=vectors)
+                first, lines = first + len(lines), []
+        if lines:
+            yield self._block(first, lines, dim, wanted=vectors)
 
-    def _block(self, first: int, records: list[dict[str, Any] | str], dim: int, *, wanted: bool) -> Block:
+    def _block(self, first: int, lines: Sequence[Line], dim: int, *, wanted: bool) -> Block:
         import numpy as np
 
+        places = [f"{self._path}:{line.number}" for line in lines]
+        records = [_parsed(line) for line in lines]
         inline = [None if isinstance(record, str) else record.pop(self._field, None) for record in records]
         if not wanted:
-            return Block(first, records, None)
+            return Block(first, records, None, places)
         if self._vectors is not None:
             rows = self._vectors[first : first + len(records)]
             with np.errstate(over="ignore"):
-                return Block(first, records, np.array(rows, np.float32))
+                return Block(first, records, np.array(rows, np.float32), places)
         found = np.full((len(records), dim), np.nan, np.float32)
         for row, value in zip(found, inline, strict=True):
             if isinstance(value, list) and len(value) == dim and all(type(one) in (int, float) for one in value):
                 with np.errstate(over="ignore"):
                     row[:] = np.array(value, np.float64)
-        return Block(first, records, found)
+        return Block(first, records, found, places)
 
     def some(self, wanted: Sequence[int], dim: int) -> list[Block]:
         """Return single records by their numbers, ascending; the others are not parsed."""
@@ -114,17 +116,10 @@ class LineRows:
         left = set(wanted)
         for i, line in enumerate(self._lines()):
             if i in left:
-                found.append(self._block(i, [_parsed(line)], dim, wanted=True))
+                found.append(self._block(i, [line], dim, wanted=True))
             if len(found) == len(left):
                 break
         return found
-
-    def at(self, row: int) -> str:
-        """Return where a record is, for messages."""
-        for i, line in enumerate(self._lines()):
-            if i == row:
-                return f"{self._path}:{line.number}"
-        return str(self._path)
 
 
 def _parsed(line: Line) -> dict[str, Any] | str:

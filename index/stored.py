@@ -161,6 +161,29 @@ class StoredDocuments:
             found = [self._database.row(query, (str,), (at, source, doc_id)) for source, doc_id, at in places]
         return [one[0] if one else "" for one in found]
 
+    def of_documents(
+        self, places: Sequence[tuple[str, str, int, int]]
+    ) -> list[tuple[dict[str, Any], list[tuple[int, str]]]]:
+        """Return, of each place, its document's metadata, and the marks between its first character and its end.
+
+        Args:
+            places: Source, document, offset of the first character and of the one after the last.
+        """
+        query = "SELECT doc, metadata FROM documents WHERE source = ? AND doc_id = ?"
+        within = "SELECT start, locator FROM marks WHERE doc = ? AND start > ? AND start < ? ORDER BY start"
+        told: list[tuple[dict[str, Any], list[tuple[int, str]]]] = []
+        with self._reading():
+            for source, doc_id, start, end in places:
+                found = self._database.row(query, (int, str), (source, doc_id))
+                if found is None:
+                    raise ValueError(f"document {doc_id!r} is missing")
+                metadata = parse_json(found[1])
+                if not isinstance(metadata, dict):
+                    raise ValueError(f"document {doc_id!r} has metadata that is no object")
+                marks = self._database.rows(within, (int, str), (found[0], start, end)) if self._format >= 4 else ()
+                told.append((metadata, [(at, locator) for at, locator in marks]))
+        return told
+
     def iter_texts(
         self, first: int, n_rows: int, n_at_once: int = 1024
     ) -> Iterator[tuple[Sequence[int], Sequence[tuple[str, str]]]]:

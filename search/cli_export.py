@@ -44,6 +44,8 @@ def export(directory: str, out: str, vectors: bool, quiet: bool) -> None:
     if not quiet:
         what = f" with vectors of {report.dim} numbers" if report.dim else " without vectors"
         click.echo(f"{out}: {report.passages:,} passages{what}, {report.n_bytes / 1e6:,.1f} MB.", err=True)
+        if report.left_out:
+            click.echo(f"{report.left_out:,} further places of passages are not written: 21 of each are.", err=True)
 
 
 @click.command("import", cls=Documented)

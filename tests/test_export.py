@@ -169,6 +169,14 @@ def test_on_the_command_line(index: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", "passages.jsonl"]
 
 
+def test_places_that_are_left_out_are_told(tmp_path: Path) -> None:
+    make_index(tmp_path / "index", documents(*["A line that all pages share."] * 30))
+    result = run(command("export", "--index", str(tmp_path / "index"), "--out", str(tmp_path / "out")))
+    assert result.returncode == 0
+    told = "9 further places of passages are not written: 21 of each are."
+    assert result.stderr.decode().splitlines()[-1] == told
+
+
 def test_without_pyarrow(index: Path, tmp_path: Path) -> None:
     target = tmp_path / "out.parquet"
     arguments = ["tongues", "export", "--index", str(index), "--out", str(target)]

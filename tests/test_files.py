@@ -40,6 +40,24 @@ def test_nothing_is_left_of_what_failed(tmp_path: Path) -> None:
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("name", "old\n")]
 
 
+def test_an_empty_folder_gives_way_where_none_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_really = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        if Path(target).is_dir():  # as Windows has it
+            raise FileExistsError(target)
+        replace_really(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    (tmp_path / "empty").mkdir()
+    with new_folder(tmp_path / "empty") as folder:
+        (folder / "file").write_text("words")
+    assert (tmp_path / "empty" / "file").read_text() == "words"
+    with pytest.raises(OSError, match="not empty"), new_folder(tmp_path / "empty") as folder:
+        (folder / "file").write_text("others")
+    assert [(path.name, path.read_text()) for path in tmp_path.rglob("file")] == [("file", "words")]
+
+
 def test_files_are_synced_through_a_handle_that_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("words")
     opened: dict[Path, int] = {}
