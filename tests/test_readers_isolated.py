@@ -104,6 +104,7 @@ def test_what_hangs_is_ended(tmp_path: Path, what: str) -> None:
     assert time.monotonic() - began < 15
     assert isinstance(last, Rejected)
     assert last.reason == "takes longer than 1 s to read and was given up; split it, or convert it to plain text."
+    assert last.out_of_reach  # on another day the machine is less busy
     with pytest.raises(ProcessLookupError):
         os.kill(told(first)[1], 0)
     assert told(read(tmp_path, "fine")[0])[2] == 1
@@ -172,6 +173,41 @@ def test_a_process_that_ended_while_it_waited_costs_no_file(tmp_path: Path) -> N
     os.kill(process, signal.SIGKILL)
     (item,) = read(tmp_path, "fine")
     assert told(item)[1] != process
+
+
+def test_a_process_that_is_killed_on_the_way_costs_no_document(tmp_path: Path) -> None:
+    read(tmp_path, "fine")
+    first, *others = read(tmp_path, f"killed {tmp_path / 'once'}")
+    assert (tmp_path / "once").exists()
+    assert isinstance(first, Document)
+    assert [item.doc_id for item in others if isinstance(item, Document)] == ["0", "1", "2", "3"]
+
+
+def test_what_was_read_stays_while_processes_are_killed(tmp_path: Path) -> None:
+    docs, once = tmp_path / "docs", tmp_path / "once"
+    docs.mkdir()
+    once.touch()
+    one = file(docs, f"killed {once}").path
+    build([str(docs)], tmp_path / "index", encoder=ToyEncoder())
+    once.unlink()
+    one.write_text(f"killed {tmp_path / 'docs' / '..' / 'once'}")
+    isolated.end_processes()
+    report = update(tmp_path / "index", encoder=ToyEncoder())
+    assert (report.same, report.gone, report.manifest.counts.documents) == (2, 0, 5)
+    (item,) = report.rejected
+    assert item.out_of_reach
+    assert "was ended on the way (it was ended by SIGKILL), as where memory is short" in item.reason
+    report = update(tmp_path / "index", encoder=ToyEncoder())
+    assert (report.same, report.gone, report.rejected) == (4, 0, ())
+    assert update(tmp_path / "index", encoder=ToyEncoder()).files.changed == ()
+
+
+def test_memory_that_other_files_took_is_not_this_ones(tmp_path: Path) -> None:
+    read(tmp_path, "hoard")
+    first, needed = read(tmp_path, "need")
+    assert isinstance(needed, Document)
+    assert needed.text == str(800 << 20)
+    assert told(first)[0] == "need"
 
 
 def test_half_a_file_read_ends_its_process(tmp_path: Path) -> None:

@@ -52,8 +52,9 @@ def serve() -> None:
     threading.Thread(target=_listen, args=(asked, requests), daemon=True).start()
     _send(answers, {"ready": True})
     for n in range(1, _FILES + 1):
-        is_spent = not _answer(requests.get(), answers) or n == _FILES
-        _send(answers, {"done": True, "ends": is_spent})
+        is_full = not _answer(requests.get(), answers)
+        is_spent = is_full or n == _FILES
+        _send(answers, {"done": True, "ends": is_spent, "memory": is_full})
         if is_spent:
             break
     os._exit(0)
@@ -95,7 +96,7 @@ def _listen(asked: BinaryIO, requests: queue.SimpleQueue[Message]) -> None:
 
 
 def _answer(request: Message, answers: BinaryIO) -> bool:
-    """Read a file and send what is in it; returns False when the process had better not read another."""
+    """Read a file and send what is in it; returns False when the memory does not suffice."""
     from index.readers.registry import read_here
 
     file, fields, encoding = request_in(request)
@@ -105,8 +106,6 @@ def _answer(request: Message, answers: BinaryIO) -> bool:
         while (item := _timed(lambda: next(items, None), seconds)) is not None:
             _send(answers, answer_of(item))
     except MemoryError:
-        with contextlib.suppress(MemoryError):
-            _send(answers, answer_of(Rejected(file.source, TOO_MUCH_MEMORY)))
         return False
     except Exception as error:  # a library that stumbles over a damaged file raises anything
         told = f"{type(error).__name__}: {error}".splitlines()[0][:200]
