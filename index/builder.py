@@ -14,7 +14,7 @@ from index.ahead import Ahead, Corpus
 from index.balance import fitted_from
 from index.changes import ChangedDocuments, ChangedFile, look_at
 from index.config import BuildSettings, from_mapping
-from index.documents import KnownFile
+from index.documents import DocumentWriter, KnownFile
 from index.embedded import Embedded, clear, is_whole, vector_fingerprint
 from index.encoder import Encoder, open_encoder
 from index.errors import InputError, NoIndexError, StoreError, StrictError
@@ -30,6 +30,9 @@ from index.ready import ReadyVectors
 from index.records import Document, Rejected
 from index.store import Store
 from index.writer import GenerationWriter, Means
+
+Check = Callable[[DocumentWriter, Sequence[Rejected]], None]
+"""Looks at what a build has read and at what it could not read; it raises to keep the index as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ def build_of(
     root: str,
     progress: Progress,
     ahead: Ahead | None = None,
+    check: Check | None = None,
 ) -> BuildReport:
     """Build as ``build`` does, with its arguments; the index may remember sources that are not there now.
 
@@ -128,6 +132,7 @@ def build_of(
         root: The folder that relative sources are relative to; "" for the current one.
         progress: Told how far the build is.
         ahead: Embeds the texts before the build, elsewhere.
+        check: Looks at what was read before the index is replaced.
 
     Raises:
         TonguesError: As ``build`` does.
@@ -157,6 +162,7 @@ def build_of(
         ahead=embed_ahead if ahead else None,
         strict=strict,
         root=root,
+        check=check,
     )
 
 
@@ -216,6 +222,7 @@ def build_steps(
     strict: bool = False,
     root: str = "",
     ready: ReadyVectors | None = None,
+    check: Check | None = None,
 ) -> BuildReport:
     """Build an index of what is read: what all kinds of builds have in common.
 
@@ -231,6 +238,7 @@ def build_steps(
         strict: Keep the index as it was when anything could not be read.
         root: The folder that relative sources are relative to; "" for the current one.
         ready: Vectors that come with the passages.
+        check: Looks at what was read before the index is replaced.
 
     Raises:
         TonguesError: As ``build``.
@@ -270,6 +278,8 @@ def build_steps(
                 progress.end()
             check_not_empty(writer.n_passages, rejected)
             check_strict(out, rejected, strict=strict)
+            if check:
+                check(writer.documents, rejected)
             manifest = finish(writer, settings, names, root, encoder, progress)
         clear(out / EMBEDDED, encoder.fingerprint)
         if manifest.store:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 NAUGHTY = """
-import ctypes, logging, os, signal, sys, time, warnings
+import ctypes, logging, os, signal, sys, tempfile, time, warnings
 from index.errors import InputError
 from index.extras import needs
 from index.records import Document, Mark, Rejected
@@ -66,6 +66,12 @@ def read(file, *, fields, encoding):
                 open(more, "w").close()
                 os.kill(os.getpid(), signal.SIGKILL)
             yield Document(str(i), file.source, f"text {i}")
+    elif what == "unpack":
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "private"), "w") as private:
+                private.write("mail")
+            yield Document("unpacked", file.source, folder)
+            time.sleep(600)
     elif what == "many":
         for i in range(int(more)):
             yield Document(str(i), file.source, "text")

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from index.builder import build
 from index.config import FieldNames
 from index.readers import SourceFile, isolated, read_file, worker
 from index.readers.registry import _readers
+from index.readers.temporary import remove_folder, temporary_folder
 from index.readers.wire import WireError, answer_in, packed, unpacked
 from index.records import Document, Mark, Rejected
 from index.updater import update
@@ -280,6 +282,53 @@ def test_no_process_outlives_its_program(tmp_path: Path, what: str, how: signal.
     while is_there(process) and time.monotonic() < until:
         time.sleep(0.05)
     assert not is_there(process)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_what_was_unpacked_goes_with_the_program(tmp_path: Path, how: signal.Signals) -> None:
+    room = tmp_path / "room"
+    room.mkdir()
+    args = [sys.executable, "-c", READ_AND_WAIT, file(tmp_path, "unpack").place]
+    env = environment(PYTHONPATH=os.environ["PYTHONPATH"], TMPDIR=str(room))
+    with subprocess.Popen(args, stdout=-1, stderr=-1, encoding="utf-8", env=env, cwd=ROOT) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        unpacked = Path(program.stdout.readline().strip())
+        assert unpacked.is_relative_to(room)
+        assert (unpacked / "private").exists()
+        program.send_signal(how)
+        program.wait(20)
+    until = time.monotonic() + 20
+    while list(room.iterdir()) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert list(room.iterdir()) == []
+
+
+@pytest.mark.usefixtures("_hurried")
+def test_what_was_unpacked_goes_with_a_process_that_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "room").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "room"))
+    *_, last = read(tmp_path, "unpack")
+    assert isinstance(last, Rejected)
+    assert list((tmp_path / "room").iterdir()) == []
+
+
+def test_what_a_killed_program_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], stdout=-1, check=True)
+    left = tmp_path / f"tongues-{int(gone.stdout)}-abc"
+    new = tmp_path / f"tongues-{int(gone.stdout)}-abd"
+    own = tmp_path / f"tongues-{os.getpid()}-abc"
+    other = tmp_path / "tongues-cache"
+    for folder in (left, new, own, other):
+        folder.mkdir()
+        (folder / "member.eml").touch()
+        if folder != new:
+            os.utime(folder, (0, 0))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    made = temporary_folder()
+    assert sorted(tmp_path.glob("tongues-*")) == sorted([new, own, other, made])
+    remove_folder(other)
+    assert other.exists()
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,15 @@ from itertools import islice
 from index.config import FieldNames
 from index.readers.decoding import MAX_TEXT_BYTES
 from index.readers.source_file import SourceFile
+from index.readers.temporary import remove_folder, temporary_folder
 from index.readers.wire import Message, WireError, answer_in, packed, request_of, unpacked
 from index.readers.worker import TOO_MUCH_MEMORY, seconds_for
 from index.records import Document, Rejected
 
-_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from index.readers.worker import serve; serve()"
+_PROGRAM = (
+    "import sys, tempfile; tempfile.tempdir = sys.argv[1]; sys.path[:] = sys.argv[2:]; "
+    "from index.readers.worker import serve; serve()"
+)
 _START_SECONDS = 120.0
 """How long a process may take to start: on a busy machine, from a slow disk."""
 _END_SECONDS = 2.0
@@ -41,8 +45,8 @@ _CRASHED = (
     "anew."
 )
 _ENDED = (
-    "the program that reads such files was ended on the way ({how}), as where memory is short; what was read of it before "
-    "stays. Try again."
+    "the program that reads such files was ended on the way ({how}), as where memory is short; what was read of it "
+    "before stays. Try again."
 )
 _OUTSIDE = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGKILL", "SIGALRM", "SIGTERM", "SIGXCPU")
 """Signals that a parser does not die of by itself."""
@@ -71,14 +75,19 @@ class _Process:
         # The same modules as here: an editable install, a folder that a test put in.
         paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 "" is the current folder
         try:
+            self._folder = temporary_folder()
+        except OSError as error:
+            raise _NotStarted(f"it has no room: {error.strerror}") from error
+        try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _PROGRAM, *paths],
+                [sys.executable, "-P", "-c", _PROGRAM, str(self._folder), *paths],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except OSError as error:
+            remove_folder(self._folder)
             raise _NotStarted(error.strerror or type(error).__name__) from error
         self.is_late = False
         try:
@@ -162,6 +171,7 @@ class _Process:
             with contextlib.suppress(OSError):
                 pipe.close()
         self._process.wait()
+        remove_folder(self._folder)  # with what was unpacked when it was ended
 
 
 class _Idle:

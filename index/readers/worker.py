@@ -11,11 +11,14 @@ import logging
 import os
 import queue
 import signal
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable
-from typing import BinaryIO
+from pathlib import Path
+from typing import BinaryIO, NoReturn
 
+from index.readers.temporary import remove_folder
 from index.readers.wire import Message, WireError, answer_of, packed, request_in, unpacked
 from index.records import Document, Rejected
 
@@ -57,6 +60,13 @@ def serve() -> None:
         _send(answers, {"done": True, "ends": is_spent, "memory": is_full})
         if is_spent:
             break
+    _end()
+
+
+def _end() -> NoReturn:
+    """End, whatever a library is doing, with what was unpacked: whoever asked may not be there to remove it."""
+    if tempfile.tempdir:
+        remove_folder(Path(os.fsdecode(tempfile.tempdir)))
     os._exit(0)
 
 
@@ -92,7 +102,7 @@ def _listen(asked: BinaryIO, requests: queue.SimpleQueue[Message]) -> None:
         try:
             requests.put(unpacked(read, _MOST_REQUEST))
         except (WireError, OSError):
-            os._exit(0)
+            _end()
 
 
 def _answer(request: Message, answers: BinaryIO) -> bool:
@@ -133,4 +143,4 @@ def _send(answers: BinaryIO, message: Message) -> None:
         answers.write(packed(message))
         answers.flush()
     except OSError:  # nobody listens any more
-        os._exit(0)
+        _end()
