@@ -82,7 +82,7 @@ def test_a_build_that_is_told_to_end_leaves_nothing_unpacked(tiny_model: Path, t
     room.mkdir()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.txt", "".join(f"Sentence number {i} stands here.\n\n" for i in range(200_000)))
-    args = command("index", str(packed), "--out", str(tmp_path / "index"), "--model", str(tiny_model))
+    args = command("build", str(packed), "--out", str(tmp_path / "index"), "--model", str(tiny_model))
     env = environment(TMPDIR=str(room))
     with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd=ROOT) as program:
         while not list(room.rglob("member.txt")):
