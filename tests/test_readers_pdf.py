@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from index.config import FieldNames
-from index.readers import SourceFile, read_file
+from index.readers import SourceFile, pdf_file, read_file
 from index.readers.page_lines import Glyph, PageLine, lines_in_order
 from index.readers.pdf import without_furniture
+from index.readers.pdf_file import open_pdf, pages_of
 from index.records import Document, Mark, Rejected
 from tests.builds import ROOT
 
@@ -127,6 +128,41 @@ def test_numbers_that_count_the_pages_are_left_out() -> None:
         assert words(without_furniture(found)) == texts[:7], foot
     sides = pages(*(f"{n} Left\n{text}" if n % 2 else f"Right {n}\n{text}" for n, text in enumerate(texts)))
     assert words(without_furniture(sides)) == texts
+
+
+def declaring(path: Path, *texts: str) -> Path:
+    """Write a page of lines of one letter, each of which declares a text."""
+    drawn = "".join(
+        f"/Span <</ActualText <FEFF{text.encode('utf-16-be').hex()}>>> BDC "
+        f"BT /F 12 Tf 50 {700 - 20 * n} Td ({n}) Tj ET EMC\n"
+        for n, text in enumerate(texts)
+    )
+    objects = (
+        "<</Type/Catalog/Pages 2 0 R>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<</Font<</F 5 0 R>>>>>>",
+        f"<</Length {len(drawn)}>>stream\n{drawn}endstream",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    )
+    out, places = "%PDF-1.7\n", []
+    for number, content in enumerate(objects, 1):
+        places.append(len(out))
+        out += f"{number} 0 obj{content}endobj\n"
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    out += f"xref\n0 6\n0000000000 65535 f \n{table}trailer<</Size 6/Root 1 0 R>>\nstartxref\n{len(out)}\n%%EOF\n"
+    path.write_text(out, "ascii")
+    return path
+
+
+@pytest.mark.parametrize(("most", "third"), [(32_766, "پ" * 3000), (6001, "2")])
+def test_a_declared_text_may_be_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, third: str) -> None:
+    monkeypatch.setattr(pdf_file, "_MAX_DECLARED", most)
+    with open_pdf(declaring(tmp_path / "a.pdf", "آب", "ب" * 2047, "پ" * 3000, "ث")) as pdf:
+        (page,) = pages_of(pdf)
+        assert page
+        drawn = [glyph.text for glyph in page.glyphs()]
+        page.close()
+    assert drawn == ["آب", "ب" * 2047, third, "ث"]  # what is drawn where too much is declared
 
 
 def test_a_scan_is_told() -> None:
