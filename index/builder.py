@@ -14,7 +14,7 @@ from index.ahead import Ahead, Corpus
 from index.balance import fitted_from
 from index.changes import ChangedDocuments, ChangedFile, look_at
 from index.config import BuildSettings, from_mapping
-from index.documents import KnownFile
+from index.documents import DocumentWriter, KnownFile
 from index.embedded import Embedded, clear, is_whole, vector_fingerprint
 from index.encoder import Encoder, open_encoder
 from index.errors import InputError, NoIndexError, StoreError, StrictError
@@ -24,12 +24,16 @@ from index.manifest import Manifest
 from index.parallel import parallel_langs, parallel_means, unheard
 from index.pipeline import Pipeline, Step
 from index.progress import SILENT, Progress
+from index.readers.isolated import end_processes
 from index.readers.source_file import SourceFile
 from index.readers.sources import find_files
 from index.ready import ReadyVectors
 from index.records import Document, Rejected
 from index.store import Store
 from index.writer import GenerationWriter, Means
+
+Check = Callable[[DocumentWriter, Sequence[Rejected]], None]
+"""Looks at what a build has read and at what it could not read; it raises to keep the index as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,7 @@ def build_of(
     root: str,
     progress: Progress,
     ahead: Ahead | None = None,
+    check: Check | None = None,
 ) -> BuildReport:
     """Build as ``build`` does, with its arguments; the index may remember sources that are not there now.
 
@@ -128,6 +133,7 @@ def build_of(
         root: The folder that relative sources are relative to; "" for the current one.
         progress: Told how far the build is.
         ahead: Embeds the texts before the build, elsewhere.
+        check: Looks at what was read before the index is replaced.
 
     Raises:
         TonguesError: As ``build`` does.
@@ -157,6 +163,7 @@ def build_of(
         ahead=embed_ahead if ahead else None,
         strict=strict,
         root=root,
+        check=check,
     )
 
 
@@ -216,6 +223,7 @@ def build_steps(
     strict: bool = False,
     root: str = "",
     ready: ReadyVectors | None = None,
+    check: Check | None = None,
 ) -> BuildReport:
     """Build an index of what is read: what all kinds of builds have in common.
 
@@ -231,6 +239,7 @@ def build_steps(
         strict: Keep the index as it was when anything could not be read.
         root: The folder that relative sources are relative to; "" for the current one.
         ready: Vectors that come with the passages.
+        check: Looks at what was read before the index is replaced.
 
     Raises:
         TonguesError: As ``build``.
@@ -243,6 +252,7 @@ def build_steps(
 
         settings = check_place(settings, out)
     with locked(out), contextlib.ExitStack() as stack:
+        stack.callback(end_processes)
         # The model is loaded later: an --out that cannot be used should not cost a minute.
         encoder = encoder or open_encoder(settings.model, progress)
         embedded = Embedded(out / EMBEDDED, encoder.fingerprint)
@@ -270,6 +280,8 @@ def build_steps(
                 progress.end()
             check_not_empty(writer.n_passages, rejected)
             check_strict(out, rejected, strict=strict)
+            if check:
+                check(writer.documents, rejected)
             manifest = finish(writer, settings, names, root, encoder, progress)
         clear(out / EMBEDDED, encoder.fingerprint)
         if manifest.store:

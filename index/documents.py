@@ -229,6 +229,10 @@ class DocumentWriter:
         row = (file.source, file.doc_id, file.status, file.sha256)
         self._database.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", row)
 
+    def half_read(self) -> list[str]:
+        """Return the files that were not read to their end."""
+        return [source for (source,) in self._database.execute("SELECT source FROM files WHERE sha256 = '' ORDER BY 1")]
+
     def forget_file(self, source: str) -> None:
         """Forget a file that is gone."""
         self._database.execute("DELETE FROM files WHERE source = ?", (source,))

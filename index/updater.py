@@ -20,6 +20,7 @@ from index.layout import EMBEDDED
 from index.manifest import Manifest, check_encoder
 from index.pipeline import Pipeline, Step
 from index.progress import SILENT, Progress
+from index.readers.isolated import end_processes
 from index.readers.registry import read_file
 from index.readers.walk import glob_files, has_magic
 from index.records import Document, Rejected
@@ -87,6 +88,7 @@ def update(
     out = Path(directory)
     current_generation(out)  # a directory that is no index is not made one
     with contextlib.ExitStack() as stack:
+        stack.callback(end_processes)
         if not dry_run:
             stack.enter_context(locked(out))
         store = stack.enter_context(Store.open(out))
@@ -170,10 +172,7 @@ def _check_files_alone(store: Store, sources: Sources) -> None:
         path = os.path.normpath(Path(sources.root, file.source))
         for one, place in zip(unread, places, strict=True):
             if path == place or path.startswith(place + os.sep):
-                raise InputError(
-                    f"{one.where}: {one.reason} An update of an index in Milvus reads all files again, so nothing was "
-                    "changed. Bring it back in reach, or take its documents out by naming it once it is gone."
-                )
+                raise _out_of_reach(one)
     source = store.documents.source_without_file()
     if source is not None:
         raise IndexFormatError(
@@ -181,6 +180,27 @@ def _check_files_alone(store: Store, sources: Sources) -> None:
             f"files, and it holds documents that are in none (of {source!r}). Build it again of all its documents, in "
             "the program that made them; vectors are taken over."
         )
+
+
+def _check_all_read(directory: Path, documents: DocumentWriter, rejected: Sequence[Rejected]) -> None:
+    """Check that a build has all documents of files that only could not be read to their end this time.
+
+    Raises:
+        InputError: When some of them would be lost.
+    """
+    reasons = [one for one in rejected if one.out_of_reach]
+    with Store.open(directory) as before:
+        for source in documents.half_read() if reasons else ():
+            if before.documents.known(source).keys() - documents.known_documents(source).keys():
+                own = [one for one in reasons if one.where.startswith(source)]
+                raise _out_of_reach((own or reasons)[0])
+
+
+def _out_of_reach(one: Rejected) -> InputError:
+    return InputError(
+        f"{one.where}: {one.reason} An update of an index in Milvus reads all files again, so nothing was changed. "
+        "Bring it back in reach, or take its documents out by naming it once it is gone."
+    )
 
 
 def _count(store: Store, changes: FileChanges) -> tuple[DocumentCounts, list[Rejected]]:
@@ -266,6 +286,7 @@ def _build_anew(
         strict=strict,
         root=sources.root,
         progress=progress,
+        check=lambda documents, rejected: _check_all_read(store.directory, documents, rejected),
     )
     with Store.open(store.directory) as after:
         # The build looked at all files itself.

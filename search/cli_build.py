@@ -21,7 +21,7 @@ from index.errors import StrictError
 from search.cli_help import Documented
 from search.cli_options import backend_options, choice_option, index_option, model_option, quiet_option
 from search.completion import IndexDir, ModelName
-from search.terminal import progress_for
+from search.terminal import progress_for, terminable
 
 if TYPE_CHECKING:
     from index.ahead import Ahead
@@ -153,8 +153,10 @@ def build_and_report(
     """
     from index.builder import build as build_index
 
+    progress = progress_for(quiet)
     try:
-        report = build_index(sources, out, settings=settings, strict=strict, progress=progress_for(quiet), ahead=ahead)
+        with terminable():
+            report = build_index(sources, out, settings=settings, strict=strict, progress=progress, ahead=ahead)
     except StrictError as error:
         show_rejected(error.rejected)
         raise

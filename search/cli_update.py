@@ -9,7 +9,7 @@ import click
 
 from search.cli_help import Documented
 from search.cli_options import backend_options, index_option, model_option, quiet_option
-from search.terminal import progress_for
+from search.terminal import progress_for, terminable
 
 if TYPE_CHECKING:
     from index.encoder import Encoder, Fingerprint, OpenEncoder
@@ -69,7 +69,10 @@ def update(
         before = [report.rejected for report in told]
         told.clear()
         try:
-            report = update_index(directory, paths, encoder=encoder, dry_run=dry_run, strict=strict, progress=progress)
+            with terminable():
+                report = update_index(
+                    directory, paths, encoder=encoder, dry_run=dry_run, strict=strict, progress=progress
+                )
         except StrictError as error:
             show_rejected(error.rejected)
             raise

@@ -63,6 +63,26 @@ def plain_errors(*, traceback: bool = False) -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Let what the block has begun be ended in order when the program is told to end (SIGTERM), with status 143."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        timer = threading.Timer(_SECONDS_TO_END, os._exit, (128 + number,))
+        timer.daemon = True
+        timer.start()
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _interrupts_are_final() -> list[bool]:
     """Have an interrupt end the program even where a library's import swallows it; returns whether one came, as [0]."""
     came = [False]

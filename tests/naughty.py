@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 NAUGHTY = """
-import ctypes, logging, os, sys, time, warnings
+import ctypes, logging, os, signal, sys, tempfile, time, warnings
 from index.errors import InputError
 from index.extras import needs
 from index.records import Document, Mark, Rejected
 SUFFIXES = (".naughty",)
 ISOLATED = True
 N_READ = 0
+HELD = []
 
 def read(file, *, fields, encoding):
     global N_READ
@@ -55,6 +56,22 @@ def read(file, *, fields, encoding):
         down(0)
     elif what == "half":
         yield Document("half", file.source, "half \\ud800", metadata={"\\udc00": [1, None, {"a": 1.5}]})
+    elif what == "hoard":
+        HELD.append(bytearray(800 << 20))
+    elif what == "need":
+        yield Document("needed", file.source, str(len(bytearray(800 << 20))))
+    elif what == "killed":
+        for i in range(4):
+            if i == 2 and not os.path.exists(more):
+                open(more, "w").close()
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield Document(str(i), file.source, f"text {i}")
+    elif what == "unpack":
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "private"), "w") as private:
+                private.write("mail")
+            yield Document("unpacked", file.source, folder)
+            time.sleep(600)
     elif what == "many":
         for i in range(int(more)):
             yield Document(str(i), file.source, "text")

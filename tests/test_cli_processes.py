@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,19 @@ def test_text_is_utf8_whatever_the_locale_says(built: Path) -> None:
     result = subprocess.run([*args, query], capture_output=True, env=odd, cwd=ROOT, check=False, timeout=120)
     assert (result.returncode, result.stderr) == (0, b"")
     assert json.loads(result.stdout.decode("utf-8"))["query"] == "žodis తెలుగు caf?"
+
+
+def test_a_build_that_is_told_to_end_leaves_nothing_unpacked(tiny_model: Path, tmp_path: Path) -> None:
+    room, packed = tmp_path / "room", tmp_path / "a.zip"
+    room.mkdir()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.txt", "".join(f"Sentence number {i} stands here.\n\n" for i in range(200_000)))
+    args = command("build", str(packed), "--out", str(tmp_path / "index"), "--model", str(tiny_model))
+    env = environment(TMPDIR=str(room))
+    with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd=ROOT) as program:
+        while not list(room.rglob("member.txt")):
+            assert program.poll() is None
+            time.sleep(0.02)
+        program.terminate()
+        assert program.wait(20) == 143
+    assert list(room.iterdir()) == []

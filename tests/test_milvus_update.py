@@ -19,6 +19,7 @@ from index.errors import IndexFormatError, InputError
 from index.layout import LANGS
 from index.milvus_collections import MilvusCollections, current_of
 from index.milvus_place import MilvusPlace
+from index.readers import isolated
 from index.records import Document
 from index.store import Store
 from index.updater import UpdateReport, update, update_documents
@@ -131,6 +132,28 @@ def test_what_is_out_of_reach_is_not_dropped(files: Path, tmp_path: Path, settin
     (files / "b.txt").unlink()
     assert updated(out).gone == 1
     assert texts(out) == [TEXTS["a.txt"], TEXTS["c1.txt"], "Dew is back."]
+
+
+def test_what_cannot_be_read_this_time_is_not_dropped(
+    files: Path, tmp_path: Path, settings: BuildSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that has not changed, but is read again since another one has."""
+    out = tmp_path / "index"
+    (files / "m.eml").write_text("Subject: Milk\n\nMilk is white.\n", "utf-8")
+    build(files, out, settings=settings, encoder=ToyEncoder())
+    isolated.end_processes()
+    (files / "a.txt").write_text("Apples are green.", "utf-8")
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", str(tmp_path / "nothing"))
+        with pytest.raises(InputError, match=r"m\.eml: the process .* could not be started .*nothing was changed"):
+            updated(out)
+        assert "Milk is white." in texts(out)
+        (files / "new.eml").write_text("Subject: New\n\nNothing of it is known.\n", "utf-8")
+        (files / "m.eml").unlink()
+        report = updated(out)
+        assert [one.out_of_reach for one in report.rejected] == [True]
+        assert (report.changed, report.gone) == (1, 1)
+    assert updated(out).new == 1
 
 
 def test_documents_that_are_of_no_file_are_known(files: Path, tmp_path: Path) -> None:

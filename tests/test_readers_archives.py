@@ -7,6 +7,7 @@ import io
 import os
 import struct
 import tempfile
+import tracemalloc
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -179,7 +180,7 @@ def overlapping(n: int) -> bytes:
         entry[:28] + struct.pack("<H", 9) + entry[30:46] + f"{i:05x}.txt".encode() + entry[51:] for i in range(n)
     )
     tail = data[end:]
-    tail = tail[:8] + struct.pack("<HHII", n, n, len(entries), start) + tail[20:]
+    tail = tail[:8] + struct.pack("<HHII", n & 0xFFFF, n & 0xFFFF, len(entries), start) + tail[20:]
     return data[:start] + entries + tail
 
 
@@ -199,6 +200,25 @@ def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert str(item).startswith("in/a.zip: holds more than")
     outer = written(tmp_path, "o.zip", zipped([("a.zip", data), ("b.zip", data)]))
     assert list(reasons(read(outer))) == ["in/o.zip/a.zip", "in/o.zip/b.zip"]
+
+
+def test_a_list_that_is_too_long_is_told_before_it_is_made_objects(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.zip", overlapping(unpacking.MAX_MEMBERS + 1))
+    tracemalloc.start()
+    try:
+        (item,) = read(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert str(item).startswith("in/a.zip: holds more than 100,000 files and folders")
+    assert peak < 4 * path.stat().st_size
+
+
+def test_names_that_begin_at_the_folder_itself(tmp_path: Path) -> None:
+    data = zipped([("./a.txt", b"one"), ("./b/./c.txt", b"two"), ("./.hidden.txt", b"no"), ("a.txt", b"again")])
+    items = read(written(tmp_path, "a.zip", data))
+    assert [(doc_id, text) for _, doc_id, text in texts(items)] == [("a.zip/a.txt", "one"), ("a.zip/b/c.txt", "two")]
+    assert reasons(items)["in/a.zip/a.txt"].startswith("has the name of an earlier file in the archive")
 
 
 def test_more_than_may_come_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from index.builder import build
 from index.config import FieldNames
 from index.readers import SourceFile, isolated, read_file, worker
 from index.readers.registry import _readers
+from index.readers.temporary import remove_folder, temporary_folder
 from index.readers.wire import WireError, answer_in, packed, unpacked
 from index.records import Document, Mark, Rejected
 from index.updater import update
@@ -104,6 +106,7 @@ def test_what_hangs_is_ended(tmp_path: Path, what: str) -> None:
     assert time.monotonic() - began < 15
     assert isinstance(last, Rejected)
     assert last.reason == "takes longer than 1 s to read and was given up; split it, or convert it to plain text."
+    assert last.out_of_reach  # on another day the machine is less busy
     with pytest.raises(ProcessLookupError):
         os.kill(told(first)[1], 0)
     assert told(read(tmp_path, "fine")[0])[2] == 1
@@ -172,6 +175,58 @@ def test_a_process_that_ended_while_it_waited_costs_no_file(tmp_path: Path) -> N
     os.kill(process, signal.SIGKILL)
     (item,) = read(tmp_path, "fine")
     assert told(item)[1] != process
+
+
+def test_a_process_that_is_killed_on_the_way_costs_no_document(tmp_path: Path) -> None:
+    read(tmp_path, "fine")
+    first, *others = read(tmp_path, f"killed {tmp_path / 'once'}")
+    assert (tmp_path / "once").exists()
+    assert isinstance(first, Document)
+    assert [item.doc_id for item in others if isinstance(item, Document)] == ["0", "1", "2", "3"]
+
+
+def test_what_was_read_stays_while_processes_are_killed(tmp_path: Path) -> None:
+    docs, once = tmp_path / "docs", tmp_path / "once"
+    docs.mkdir()
+    once.touch()
+    one = file(docs, f"killed {once}").path
+    build([str(docs)], tmp_path / "index", encoder=ToyEncoder())
+    once.unlink()
+    one.write_text(f"killed {tmp_path / 'docs' / '..' / 'once'}")
+    isolated.end_processes()
+    report = update(tmp_path / "index", encoder=ToyEncoder())
+    assert (report.same, report.gone, report.manifest.counts.documents) == (2, 0, 5)
+    (item,) = report.rejected
+    assert item.out_of_reach
+    assert "was ended on the way (it was ended by SIGKILL), as where memory is short" in item.reason
+    report = update(tmp_path / "index", encoder=ToyEncoder())
+    assert (report.same, report.gone, report.rejected) == (4, 0, ())
+    assert update(tmp_path / "index", encoder=ToyEncoder()).files.changed == ()
+
+
+def test_memory_that_other_files_took_is_not_this_ones(tmp_path: Path) -> None:
+    read(tmp_path, "hoard")
+    first, needed = read(tmp_path, "need")
+    assert isinstance(needed, Document)
+    assert needed.text == str(800 << 20)
+    assert told(first)[0] == "need"
+
+
+def test_no_process_waits_once_an_index_is_built_or_updated(tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+
+    def processes() -> list[int]:
+        return [told(item)[1] for item in read_file(file(docs, "fine"), fields=FieldNames())]
+
+    (process,) = processes()
+    build([str(docs)], tmp_path / "index", encoder=ToyEncoder())
+    assert not is_there(process)
+    for dry_run in (True, False):
+        (process,) = processes()
+        (docs / "a.naughty").write_text("half")
+        update(tmp_path / "index", encoder=ToyEncoder(), dry_run=dry_run)
+        assert not is_there(process)
 
 
 def test_half_a_file_read_ends_its_process(tmp_path: Path) -> None:
@@ -244,6 +299,53 @@ def test_no_process_outlives_its_program(tmp_path: Path, what: str, how: signal.
     while is_there(process) and time.monotonic() < until:
         time.sleep(0.05)
     assert not is_there(process)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_what_was_unpacked_goes_with_the_program(tmp_path: Path, how: signal.Signals) -> None:
+    room = tmp_path / "room"
+    room.mkdir()
+    args = [sys.executable, "-c", READ_AND_WAIT, file(tmp_path, "unpack").place]
+    env = environment(PYTHONPATH=os.environ["PYTHONPATH"], TMPDIR=str(room))
+    with subprocess.Popen(args, stdout=-1, stderr=-1, encoding="utf-8", env=env, cwd=ROOT) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        unpacked = Path(program.stdout.readline().strip())
+        assert unpacked.is_relative_to(room)
+        assert (unpacked / "private").exists()
+        program.send_signal(how)
+        program.wait(20)
+    until = time.monotonic() + 20
+    while list(room.iterdir()) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert list(room.iterdir()) == []
+
+
+@pytest.mark.usefixtures("_hurried")
+def test_what_was_unpacked_goes_with_a_process_that_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "room").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "room"))
+    *_, last = read(tmp_path, "unpack")
+    assert isinstance(last, Rejected)
+    assert list((tmp_path / "room").iterdir()) == []
+
+
+def test_what_a_killed_program_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], stdout=-1, check=True)
+    left = tmp_path / f"tongues-{int(gone.stdout)}-abc"
+    new = tmp_path / f"tongues-{int(gone.stdout)}-abd"
+    own = tmp_path / f"tongues-{os.getpid()}-abc"
+    other = tmp_path / "tongues-cache"
+    for folder in (left, new, own, other):
+        folder.mkdir()
+        (folder / "member.eml").touch()
+        if folder != new:
+            os.utime(folder, (0, 0))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    made = temporary_folder()
+    assert sorted(tmp_path.glob("tongues-*")) == sorted([new, own, other, made])
+    remove_folder(other)
+    assert other.exists()
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from index.config import FieldNames
-from index.readers import SourceFile, read_file
-from index.readers.page_lines import Glyph, lines_in_order
+from index.readers import SourceFile, pdf_file, read_file
+from index.readers.page_lines import Glyph, PageLine, lines_in_order
+from index.readers.pdf import without_furniture
+from index.readers.pdf_file import open_pdf, pages_of
 from index.records import Document, Mark, Rejected
 from tests.builds import ROOT
 
@@ -96,6 +98,71 @@ def test_running_titles_are_left_out_and_paragraphs_run_over_pages() -> None:
     second = found.marks[1].start
     assert (found.text[:second][-13:], found.text[second:][:9]) == ("turime, taip\n", "ir sakome")
     assert found.title == ""  # "Microsoft Word - rajonas.docx"
+
+
+def pages(*texts: str, size: float = 10.0) -> list[list[PageLine]]:
+    """Return a page for each text, its lines 20 points apart, the first in letters of a size."""
+    return [
+        [PageLine(text, 50.0, 700.0 - 20 * n, 10.0 if n else size) for n, text in enumerate(page.split("\n"))]
+        for page in texts
+    ]
+
+
+def words(found: list[list[PageLine]]) -> list[str]:
+    return ["\n".join(line.text for line in lines) for lines in found]
+
+
+def test_lines_that_differ_by_a_number_are_no_running_titles() -> None:
+    rows = pages(*(f"Sales {n * n} tons\n{n * 37} 12\nWords of {n}.\nmore {n}{n}\n{n * 91}" for n in range(5, 15)))
+    assert without_furniture(rows) == rows
+    asked = pages(*(f"Question {n // 2}\nWhat is {n}?\nSo {n * n}.\nAnd {n * 7}." for n in range(10)))
+    assert without_furniture(asked) == asked
+    headed = pages(*(f"Question {n}\nWhat is asked?\nWords of {n * n}." for n in range(10)), size=14.0)
+    assert without_furniture(headed) == headed
+
+
+def test_numbers_that_count_the_pages_are_left_out() -> None:
+    texts = [f"Words {n * n}.\nmore {n * n}.\nyet {n * n}." for n in range(12)]
+    for foot in ("{}", "- {} -", "Page {} of 12", "A book of 2024 | {}", "۱{}"):
+        found = pages(*(f"The title\n{text}\n{foot.format(n + 3)}" for n, text in enumerate(texts) if n < 7))
+        assert words(without_furniture(found)) == texts[:7], foot
+    sides = pages(*(f"{n} Left\n{text}" if n % 2 else f"Right {n}\n{text}" for n, text in enumerate(texts)))
+    assert words(without_furniture(sides)) == texts
+
+
+def declaring(path: Path, *texts: str) -> Path:
+    """Write a page of lines of one letter, each of which declares a text."""
+    drawn = "".join(
+        f"/Span <</ActualText <FEFF{text.encode('utf-16-be').hex()}>>> BDC "
+        f"BT /F 12 Tf 50 {700 - 20 * n} Td ({n}) Tj ET EMC\n"
+        for n, text in enumerate(texts)
+    )
+    objects = (
+        "<</Type/Catalog/Pages 2 0 R>>",
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 4 0 R/Resources<</Font<</F 5 0 R>>>>>>",
+        f"<</Length {len(drawn)}>>stream\n{drawn}endstream",
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    )
+    out, places = "%PDF-1.7\n", []
+    for number, content in enumerate(objects, 1):
+        places.append(len(out))
+        out += f"{number} 0 obj{content}endobj\n"
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    out += f"xref\n0 6\n0000000000 65535 f \n{table}trailer<</Size 6/Root 1 0 R>>\nstartxref\n{len(out)}\n%%EOF\n"
+    path.write_text(out, "ascii")
+    return path
+
+
+@pytest.mark.parametrize(("most", "third"), [(32_766, "پ" * 3000), (6001, "2")])
+def test_a_declared_text_may_be_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, third: str) -> None:
+    monkeypatch.setattr(pdf_file, "_MAX_DECLARED", most)
+    with open_pdf(declaring(tmp_path / "a.pdf", "آب", "ب" * 2047, "پ" * 3000, "ث")) as pdf:
+        (page,) = pages_of(pdf)
+        assert page
+        drawn = [glyph.text for glyph in page.glyphs()]
+        page.close()
+    assert drawn == ["آب", "ب" * 2047, third, "ث"]  # what is drawn where too much is declared
 
 
 def test_a_scan_is_told() -> None:

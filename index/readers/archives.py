@@ -46,6 +46,9 @@ _DAMAGE = (
 """What the standard library raises on damaged archives."""
 _LIST_BYTES = 400
 """The most bytes of the list of an archive for each of its members."""
+_ENTRY = b"PK\x01\x02"
+_LONGEST_END = 76
+"""How each member begins in the list, and the most bytes that stand between the list and its end."""
 _DAMAGED = "is damaged ({error}); make the archive again."
 _ENCRYPTED, _UTF8 = 0x1, 0x800
 _END, _END_64, _LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
@@ -198,11 +201,12 @@ def _name(member: zipfile.ZipInfo) -> str:
             name = name.encode("cp437").decode("utf-8")
         except UnicodeError:
             name = member.orig_filename
-    return name.partition("\0")[0].replace("\\", "/").replace(os.sep, "/")
+    name = name.partition("\0")[0].replace("\\", "/").replace(os.sep, "/")
+    return "/".join(part for part in name.split("/") if part != ".")
 
 
 def _check_list(file: SourceFile) -> None:
-    """Check the size of an archive's list before all of it is read into memory.
+    """Check an archive's list before Python makes objects of all of it: its size, and its members and folders.
 
     Raises:
         InputError: When it is too large for the members that are read, or not there.
@@ -215,6 +219,7 @@ def _check_list(file: SourceFile) -> None:
         if at < 0 or len(tail) - at < _END_BYTES:
             raise InputError("is damaged, or no archive (its list is missing); make the archive again.")
         n_bytes = int.from_bytes(tail[at + 12 : at + 16], "little")
+        ends = [start + at]
         locator = tail[max(0, at - _LOCATOR_BYTES) : at]
         if locator.startswith(_LOCATOR_64):
             for place in (int.from_bytes(locator[8:16], "little"), start + at - _LOCATOR_BYTES - 56):
@@ -222,8 +227,14 @@ def _check_list(file: SourceFile) -> None:
                 record = stream.read(56)
                 if record.startswith(_END_64) and len(record) == 56:
                     n_bytes = max(n_bytes % 0xFFFFFFFF, int.from_bytes(record[40:48], "little"))
-    if min(n_bytes, size) > MAX_MEMBERS * _LIST_BYTES:
-        raise InputError(f"holds more than {MAX_MEMBERS:,} files; unpack it and name its folder.")
+                    ends.append(place)
+        n_bytes = min(n_bytes, size)
+        is_long = n_bytes > MAX_MEMBERS * _LIST_BYTES
+        for end in () if is_long else ends:
+            stream.seek(max(0, end - n_bytes - _LONGEST_END))
+            is_long = is_long or stream.read(n_bytes + _LONGEST_END).count(_ENTRY) > MAX_MEMBERS
+    if is_long:
+        raise InputError(f"holds more than {MAX_MEMBERS:,} files and folders; unpack it and name its folder.")
 
 
 def _printable(name: str) -> str:

@@ -1,7 +1,9 @@
 """Reads files in a process of their own, which may crash, hang or fill its memory without harm to this one.
 
 A process is started for the first such file and reads one after the other; several threads have one each. What breaks
-it is rejected, and a new process reads the next file.
+it is rejected, and a new process reads the next file. One that read other files before may have ended for their sake:
+then a new one goes on with the file. What took too long, or ended a process from outside, is no fault of the file: what
+was read of it before stays, and it is read again at the next update.
 """
 
 from __future__ import annotations
@@ -16,15 +18,20 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from itertools import islice
 
 from index.config import FieldNames
 from index.readers.decoding import MAX_TEXT_BYTES
 from index.readers.source_file import SourceFile
+from index.readers.temporary import remove_folder, temporary_folder
 from index.readers.wire import Message, WireError, answer_in, packed, request_of, unpacked
 from index.readers.worker import TOO_MUCH_MEMORY, seconds_for
 from index.records import Document, Rejected
 
-_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from index.readers.worker import serve; serve()"
+_PROGRAM = (
+    "import sys, tempfile; tempfile.tempdir = sys.argv[1]; sys.path[:] = sys.argv[2:]; "
+    "from index.readers.worker import serve; serve()"
+)
 _START_SECONDS = 120.0
 """How long a process may take to start: on a busy machine, from a slow disk."""
 _END_SECONDS = 2.0
@@ -37,6 +44,14 @@ _CRASHED = (
     "the program that reads such files ended on it ({how}); it may be damaged: open it in its own program and save it "
     "anew."
 )
+_ENDED = (
+    "the program that reads such files was ended on the way ({how}), as where memory is short; what was read of it "
+    "before stays. Try again."
+)
+_OUTSIDE = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGKILL", "SIGALRM", "SIGTERM", "SIGXCPU")
+"""Signals that a parser does not die of by itself."""
+_ENDED_ON_WINDOWS = 1
+"""The status of a process that another one ended there."""
 _NOT_STARTED = (
     "the process that reads such files could not be started ({reason}); what was read of it before stays. Try again."
 )
@@ -60,14 +75,19 @@ class _Process:
         # The same modules as here: an editable install, a folder that a test put in.
         paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 "" is the current folder
         try:
+            self._folder = temporary_folder()
+        except OSError as error:
+            raise _NotStarted(f"it has no room: {error.strerror}") from error
+        try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _PROGRAM, *paths],
+                [sys.executable, "-P", "-c", _PROGRAM, str(self._folder), *paths],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except OSError as error:
+            remove_folder(self._folder)
             raise _NotStarted(error.strerror or type(error).__name__) from error
         self.is_late = False
         try:
@@ -124,6 +144,13 @@ class _Process:
             name = str(-code)
         return f"was ended by {name}"
 
+    def was_ended(self) -> bool:
+        """Tell whether somebody else ended it; asked after ``how_it_ended``."""
+        code = self._process.poll()
+        if code is None or code >= 0:
+            return os.name == "nt" and code == _ENDED_ON_WINDOWS
+        return -code in {getattr(signal, name, None) for name in _OUTSIDE}
+
     def kill(self) -> None:
         """End it, whatever it does."""
         self._process.kill()
@@ -144,6 +171,7 @@ class _Process:
             with contextlib.suppress(OSError):
                 pipe.close()
         self._process.wait()
+        remove_folder(self._folder)  # with what was unpacked when it was ended
 
 
 class _Idle:
@@ -187,7 +215,7 @@ _IDLE = _Idle()
 
 
 def end_processes() -> None:
-    """End the processes that wait for a file; the next file starts one again."""
+    """End the processes that wait for a file, which hold 70 MB each; the next file starts one again."""
     _IDLE.end()
 
 
@@ -203,6 +231,7 @@ def read_isolated(file: SourceFile, *, fields: FieldNames, encoding: str) -> Ite
     request = request_of(asked, fields, encoding)
     process = _IDLE.take()
     is_new = process is None
+    n_read = 0
     while True:
         try:
             process = process or _Process()
@@ -212,14 +241,15 @@ def read_isolated(file: SourceFile, *, fields: FieldNames, encoding: str) -> Ite
         answers = _Answers(process, file)
         try:
             process.send(request)
-            yield from answers
+            for item in islice(answers, n_read, None):
+                n_read += 1
+                yield item
         finally:
             if answers.is_whole:
                 _IDLE.give_back(process)
             else:
                 process.kill()
-        # One that read other files before may have ended for their sake.
-        if answers.problem is None or is_new or answers.has_some or process.is_late:
+        if is_new or not answers.may_be_others_fault:
             break
         process, is_new = None, True
     if answers.problem:
@@ -231,8 +261,8 @@ class _Answers:
 
     Attributes:
         is_whole: Whether all was read, and the process can read another file.
-        has_some: Whether something was read.
         problem: Why not all was read.
+        may_be_others_fault: Whether what was read before in the process may be the reason.
     """
 
     def __init__(self, process: _Process, file: SourceFile) -> None:
@@ -240,8 +270,8 @@ class _Answers:
         self._source = file.source
         self._seconds = seconds_for(file.size)
         self.is_whole = False
-        self.has_some = False
         self.problem: Rejected | None = None
+        self.may_be_others_fault = False
 
     def __iter__(self) -> Iterator[Document | Rejected]:
         seconds, most = self._seconds, MAX_TEXT_BYTES
@@ -253,23 +283,29 @@ class _Answers:
                 seconds -= time.monotonic() - began
                 if message.get("done") is True:
                     self.is_whole = message.get("ends") is False
+                    if message.get("memory") is True:
+                        self.may_be_others_fault = True
+                        self.problem = Rejected(self._source, TOO_MUCH_MEMORY)
                     return
                 item = answer_in(message)
                 most -= len(item.text if isinstance(item, Document) else item.reason)
-                self.has_some = True
                 yield item
         except WireError as error:
-            self.problem = Rejected(self._source, _reason(self._process, str(error), self._seconds))
-        except MemoryError:
-            self.problem = Rejected(self._source, TOO_MUCH_MEMORY)
+            self.may_be_others_fault = not self._process.is_late and str(error) != "too much"
+            self.problem = _problem(self._process, str(error), self._source, self._seconds)
+        except MemoryError:  # of this process
+            self.problem = Rejected(self._source, TOO_MUCH_MEMORY, out_of_reach=True)
 
 
-def _reason(process: _Process, problem: str, seconds: float) -> str:
+def _problem(process: _Process, problem: str, source: str, seconds: float) -> Rejected:
     """Say why a file could not be read to its end."""
     if process.is_late:
-        return _TOO_LONG.format(seconds)
+        return Rejected(source, _TOO_LONG.format(seconds), out_of_reach=True)
     if problem == "too much":
-        return _TOO_MUCH
+        return Rejected(source, _TOO_MUCH)
     if problem == "ended":
-        return _CRASHED.format(how=f"it {process.how_it_ended()}")
-    return _CRASHED.format(how="it answered something else than was asked")
+        how = f"it {process.how_it_ended()}"
+        if process.was_ended():
+            return Rejected(source, _ENDED.format(how=how), out_of_reach=True)
+        return Rejected(source, _CRASHED.format(how=how))
+    return Rejected(source, _CRASHED.format(how="it answered something else than was asked"))

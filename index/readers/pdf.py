@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import groupby, pairwise
 from statistics import median
 
@@ -22,8 +23,12 @@ ISOLATED = True
 _FURNITURE_LINES = 2
 _FURNITURE_PAGES = 3
 _FURNITURE_SHARE = 0.3
-"""A line among the first or last two of a page that comes back, but for its numbers, on three pages or more and on
-three tenths of all is a running title or a page number."""
+"""A line among the first or last two of a page that comes back on three pages or more and on three tenths of all is a
+running title or a page number. A number in it may be another one only where it counts the pages, from whatever it
+begins with; lines in larger letters than their page has are headings."""
+_MOST_NUMBERS = 6
+"""Numbers in a line that may count pages; a row of a table has more."""
+_HEADING = 1.15
 _WIDE_GAP = 1.2
 _OTHER_SIZE = 0.12
 """A paragraph begins after a gap this much wider than between most lines, and where letters are larger or smaller."""
@@ -32,7 +37,7 @@ _NARROWEST = 15
 _FULL = 0.6
 """Characters of the widest line of a paragraph whose lines the chunker sees to be wrapped; what is no column; and the
 share of the widest line that most lines of a column fill: long words leave much of it."""
-_DIGITS = re.compile(r"\d+")
+_NUMBER = re.compile(r"(?<!\d)\d{1,9}(?!\d)")
 _SENTENCE_END = re.compile(r"[.!?…।۔؟][\"'”’»›)\]]*$")
 _HYPHENS = ("\u00ad", "-", "\u2010")
 _NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
@@ -76,7 +81,7 @@ def read(file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Doc
                 page.close()
     if not any(pages):
         raise InputError(_nothing(n_pages, len(scanned), len(damaged)))
-    text, marks = _text(_without_furniture(pages))
+    text, marks = _text(without_furniture(pages))
     first = text[: text.find("\n\n")] if "\n\n" in text else ""
     in_text = bool(title) and " ".join(first.split()) == title
     yield Document(file.doc_id, file.source, text, title=title, marks=marks, title_in_text=in_text)
@@ -106,28 +111,47 @@ def _cleaned(text: str) -> str:
     return _NOT_TEXT.sub("", whole).strip()
 
 
-def _without_furniture(pages: Sequence[Sequence[PageLine]]) -> list[list[PageLine]]:
+def without_furniture(pages: Sequence[Sequence[PageLine]]) -> list[list[PageLine]]:
     """Return the pages without running titles and page numbers."""
     tops: Counter[str] = Counter()
     ends: Counter[str] = Counter()
-    for lines in pages:
-        tops.update({_key(line) for line in lines[:_FURNITURE_LINES]})
-        ends.update({_key(line) for line in lines[-_FURNITURE_LINES:]})
+    sizes = [median(line.size for line in lines) if lines else 0.0 for lines in pages]
+    for number, lines in enumerate(pages):
+        tops.update({key for line in lines[:_FURNITURE_LINES] for key in _keys(line, number, sizes[number])})
+        ends.update({key for line in lines[-_FURNITURE_LINES:] for key in _keys(line, number, sizes[number])})
     enough = max(_FURNITURE_PAGES, _FURNITURE_SHARE * sum(map(bool, pages)))
     kept = []
-    for lines in pages:
+    for number, lines in enumerate(pages):
         rest = list(lines)
         for _ in range(_FURNITURE_LINES):
-            if rest and tops[_key(rest[0])] >= enough:
+            if rest and any(tops[key] >= enough for key in _keys(rest[0], number, sizes[number])):
                 rest.pop(0)
-            if rest and ends[_key(rest[-1])] >= enough:
+            if rest and any(ends[key] >= enough for key in _keys(rest[-1], number, sizes[number])):
                 rest.pop()
         kept.append(rest)
     return kept if any(kept) else [list(lines) for lines in pages]
 
 
-def _key(line: PageLine) -> str:
-    return _DIGITS.sub("#", line.text)
+def _keys(line: PageLine, page: int, size: float) -> set[str]:
+    """Return what a line may have in common with those of other pages: itself, and itself but for what counts pages.
+
+    Args:
+        line: The line.
+        page: The number of its page.
+        size: Of most letters of its page, in points.
+    """
+    keys = {line.text}
+    numbers = {int(found) for found in _NUMBER.findall(line.text)}
+    if len(numbers) <= _MOST_NUMBERS and line.size <= _HEADING * size:
+        for counts in numbers:
+            part = partial(_counted, counts=counts, first=counts - page)
+            keys.add(_NUMBER.sub(part, line.text))
+    return keys
+
+
+def _counted(found: re.Match[str], *, counts: int, first: int) -> str:
+    """Return a number, or by how much it is ahead of the page where it is the one that counts pages."""
+    return f"#{first}#" if int(found[0]) == counts else found[0]
 
 
 def _text(pages: Sequence[Sequence[PageLine]]) -> tuple[str, tuple[Mark, ...]]:

@@ -19,9 +19,9 @@ MAX_PAGES = 20_000
 _MAX_OBJECTS = 200_000
 _MAX_CHARS = 1_000_000
 _MAX_DEPTH = 8
-_MAX_DECLARED = 4096
+_USUAL_DECLARED, _MAX_DECLARED = 4096, 32_766
 """Bounds of what is looked at: pages of a file, objects and characters of a page, forms within forms, and the bytes of
-a declared text."""
+a declared text, of which few are longer than usual; PDFium cuts those of a page's program after 32,767."""
 _MAX_TITLE = 300
 _ENDS = "\r\n"
 _HYPHEN = 2
@@ -41,7 +41,7 @@ class PdfPage:
         self._box = raw.FS_RECTF()
         self._matrix, self._length, self._size_of = raw.FS_MATRIX(), ctypes.c_ulong(), ctypes.c_float()
         self._edges = [ctypes.c_float() for _ in range(4)]
-        self._buffer = (ctypes.c_ubyte * _MAX_DECLARED)()
+        self._buffer = (ctypes.c_ubyte * _USUAL_DECLARED)()
         self._n = min(self._text.count_chars(), _MAX_CHARS)
         get = raw.FPDFText_GetUnicode
         handle = self._text.raw
@@ -134,15 +134,29 @@ class PdfPage:
         return left, bottom, right, top
 
     def _actual_text(self, handle: Any) -> tuple[int, str]:
-        """Return the mark by which an object declares its text, and the text; 0 and "" when it does not."""
-        raw = self._raw
-        for i in range(min(raw.FPDFPageObj_CountMarks(handle), _MAX_DEPTH)):
-            mark = raw.FPDFPageObj_GetMark(handle, i)
-            if raw.FPDFPageObjMark_GetParamBlobValue(mark, b"ActualText", self._buffer, _MAX_DECLARED, self._length):
-                data = bytes(self._buffer[: min(self._length.value, _MAX_DECLARED)])
-                if data.startswith(codecs.BOM_UTF16_BE):
-                    return _address(mark), data[2:].decode("utf-16-be", "replace")
+        """Return the mark by which an object declares its text, and the text; 0 and "" when it does not.
+
+        One that is too long is as good as none: what is drawn is read.
+        """
+        for i in range(min(self._raw.FPDFPageObj_CountMarks(handle), _MAX_DEPTH)):
+            mark = self._raw.FPDFPageObj_GetMark(handle, i)
+            data = self._declared(mark)
+            if data.startswith(codecs.BOM_UTF16_BE):
+                return _address(mark), data[2:].decode("utf-16-be", "replace")
         return 0, ""
+
+    def _declared(self, mark: Any) -> bytes:
+        """Return the bytes of a mark's text; none when it has none, or too many."""
+        get, length = self._raw.FPDFPageObjMark_GetParamBlobValue, self._length
+        buffer = self._buffer
+        if not get(mark, b"ActualText", buffer, len(buffer), length):
+            return b""
+        if length.value > len(buffer):  # which was left as it was
+            if length.value > _MAX_DECLARED:
+                return b""
+            buffer = (ctypes.c_ubyte * length.value)()
+            get(mark, b"ActualText", buffer, len(buffer), length)
+        return bytes(buffer[: length.value])
 
     def _objects(self) -> Iterator[tuple[int, Any]]:
         """Yield the kind and the handle of what the page draws, in its order, forms opened."""

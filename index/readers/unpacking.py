@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from index.errors import InputError
+from index.readers.temporary import remove_folder, temporary_folder
 
 MAX_UNPACKED_BYTES = 1024 * 1024 * 1024
 """The most bytes that come out of one archive, those in it included."""
@@ -63,8 +63,9 @@ def unpacked(
         OSError: When there is no room for it.
     """
     may_grow = max(_SMALL, _RATIO * n_packed)
-    with tempfile.TemporaryDirectory(prefix="tongues-", ignore_cleanup_errors=True) as folder:
-        path = Path(folder, f"member{suffix}")
+    folder = temporary_folder()
+    try:
+        path = folder / f"member{suffix}"
         n = 0
         with path.open("wb") as out:
             while piece := packed.read(_PIECE):
@@ -83,3 +84,5 @@ def unpacked(
                     )
                 out.write(piece)
         yield path, n
+    finally:
+        remove_folder(folder)

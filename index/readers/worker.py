@@ -11,11 +11,14 @@ import logging
 import os
 import queue
 import signal
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable
-from typing import BinaryIO
+from pathlib import Path
+from typing import BinaryIO, NoReturn
 
+from index.readers.temporary import remove_folder
 from index.readers.wire import Message, WireError, answer_of, packed, request_in, unpacked
 from index.records import Document, Rejected
 
@@ -52,10 +55,18 @@ def serve() -> None:
     threading.Thread(target=_listen, args=(asked, requests), daemon=True).start()
     _send(answers, {"ready": True})
     for n in range(1, _FILES + 1):
-        is_spent = not _answer(requests.get(), answers) or n == _FILES
-        _send(answers, {"done": True, "ends": is_spent})
+        is_full = not _answer(requests.get(), answers)
+        is_spent = is_full or n == _FILES
+        _send(answers, {"done": True, "ends": is_spent, "memory": is_full})
         if is_spent:
             break
+    _end()
+
+
+def _end() -> NoReturn:
+    """End, whatever a library is doing, with what was unpacked: whoever asked may not be there to remove it."""
+    if tempfile.tempdir:
+        remove_folder(Path(os.fsdecode(tempfile.tempdir)))
     os._exit(0)
 
 
@@ -91,11 +102,11 @@ def _listen(asked: BinaryIO, requests: queue.SimpleQueue[Message]) -> None:
         try:
             requests.put(unpacked(read, _MOST_REQUEST))
         except (WireError, OSError):
-            os._exit(0)
+            _end()
 
 
 def _answer(request: Message, answers: BinaryIO) -> bool:
-    """Read a file and send what is in it; returns False when the process had better not read another."""
+    """Read a file and send what is in it; returns False when the memory does not suffice."""
     from index.readers.registry import read_here
 
     file, fields, encoding = request_in(request)
@@ -105,8 +116,6 @@ def _answer(request: Message, answers: BinaryIO) -> bool:
         while (item := _timed(lambda: next(items, None), seconds)) is not None:
             _send(answers, answer_of(item))
     except MemoryError:
-        with contextlib.suppress(MemoryError):
-            _send(answers, answer_of(Rejected(file.source, TOO_MUCH_MEMORY)))
         return False
     except Exception as error:  # a library that stumbles over a damaged file raises anything
         told = f"{type(error).__name__}: {error}".splitlines()[0][:200]
@@ -134,4 +143,4 @@ def _send(answers: BinaryIO, message: Message) -> None:
         answers.write(packed(message))
         answers.flush()
     except OSError:  # nobody listens any more
-        os._exit(0)
+        _end()
