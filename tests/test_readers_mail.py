@@ -16,7 +16,6 @@ import pytest
 from index.config import FieldNames
 from index.readers import SourceFile
 from index.readers.mail_parts import parts_of
-from index.readers.mailbox_file import messages_in
 from index.readers.registry import read_here
 from index.records import Document, Rejected
 from tests.reading_files import FILES, in_order, items, reason
@@ -277,55 +276,6 @@ def test_records_of_tables_of_two_messages_have_ids_of_their_own(tmp_path: Path)
     assert [item.doc_id for item in documents(path)] == [
         "w.mbox:1", "w.mbox:1/w.csv/1", "w.mbox:1/w.jsonl/2", "w.mbox:2", "w.mbox:2/w.csv/1", "w.mbox:2/w.jsonl/2"
     ]  # fmt: skip
-
-
-DATED = b"From a@example.org Tue Sep  3 10:15:00 2024\n"
-
-
-def cut(tmp_path: Path, data: bytes, most: int = 1_000) -> list[bytes | None]:
-    path = tmp_path / "a.mbox"
-    path.write_bytes(data)
-    return list(messages_in(path, most))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"Text.\nFrom then on.\n",
-        b"Text.\n\nFrom then on.\n",
-        b"Text.\n\nFrom 2024 on, at 10:15:\nNot so.\n",
-        b"Text.\n" + DATED + b"Subject: quoted\n",
-        b"Text.\n\n" + DATED + b"\nno header\n",
-        b"Text.\n\nFrom " + b"x" * 3_000_000 + b" 10:15 2024\nTo: b\n",
-    ],
-    ids=["a line", "a paragraph", "no header after", "no blank line", "a blank line after", "a long line"],
-)
-def test_a_letter_may_say_from(tmp_path: Path, text: bytes) -> None:
-    found = cut(tmp_path, DATED + b"To: b\n\n" + text + b"\n" + DATED + b"To: c\n\nLast.\n\n", 10_000_000)
-    assert found == [b"To: b\n\n" + text, b"To: c\n\nLast.\n"]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        DATED,
-        DATED.replace(b"\n", b"\r\n"),
-        b"From - Tue Sep 03 10:15:00 2024\n",
-        b"From 1809@xxx Tue Sep 03 10:15:00 +0000 2024\n",
-        b"From a at example.org  Tue, 3 Sep 2024 10:15:00 +0300\n",
-        b"From \r\n",
-    ],
-)
-def test_lines_between_messages_as_programs_write_them(tmp_path: Path, line: bytes) -> None:
-    end = b"\r\n" if line.endswith(b"\r\n") else b"\n"
-    first, second = (b"To: b\n\n>From here.\n".replace(b"\n", end), b"To: c\n\nB.\n".replace(b"\n", end))
-    found = cut(tmp_path, line + first + end + line + second)
-    assert found == [first.replace(b">", b""), second]
-
-
-def test_a_message_that_is_too_long_is_told_and_the_next_one_read(tmp_path: Path) -> None:
-    message = b"To: b\n\n" + b"x" * 60 + b"\n"
-    assert cut(tmp_path, DATED + message + b"\n" + DATED + b"To: c\n\nB.\n", 50) == [None, b"To: c\n\nB.\n"]
 
 
 @pytest.mark.parametrize(
