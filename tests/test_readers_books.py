@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.reading_files import FILES, changed, document, in_order, marked, member, reason
+from index.records import Document, Rejected
+from tests.reading_files import FILES, changed, document, in_order, items, marked, member, reason
 from tests.test_readers_office import FOUR
 
 CONTAINER = (
@@ -102,9 +103,33 @@ def test_a_locked_book_is_told(tmp_path: Path) -> None:
     [
         ("META-INF/container.xml", "is no book (META-INF/container.xml is missing)"),
         ("EPUB/content.opf", "cannot be read as an .epub file"),
-        ("EPUB/text/ch001.xhtml", "cannot be read as an .epub file"),
     ],
 )
 def test_a_missing_member_is_told(tmp_path: Path, name: str, told: str) -> None:
     assert member(FILES / "four.epub", name)
     assert told in reason(changed(FILES / "four.epub", tmp_path / "a.epub", {name: None}))
+
+
+def test_a_page_that_is_missing_or_damaged_leaves_the_others(tmp_path: Path) -> None:
+    name = "EPUB/text/ch001.xhtml"
+    for data in (None, b"\0\1\2" * 50, b""):
+        read, rejected = items(changed(FILES / "four.epub", tmp_path / "a.epub", {name: data}))
+        assert isinstance(read, Document)
+        in_order(read.text, "# هفت روز کاری برای پشیمانی", "# చెడిపోయిన ఫ్రిజ్", "# فریج خراب نکلے")
+        assert isinstance(rejected, Rejected)
+        assert rejected.where == "in/a.epub"
+        assert f"lacks pages that could not be read, {name}: {name} " in rejected.reason
+
+
+def test_a_book_of_which_no_page_can_be_read_is_told(tmp_path: Path) -> None:
+    path = book(tmp_path)
+    gone = {f"OEBPS/{page}": None for page in ("cover.xhtml", "two.xhtml", "text/vienas du.xhtml")}
+    assert "cannot be read as an .epub file" in reason(changed(path, tmp_path / "c.epub", gone))
+
+
+def test_pages_of_older_books_are_read(tmp_path: Path) -> None:
+    old = PACKAGE.replace(
+        'two.xhtml" media-type="application/xhtml+xml"', 'two.xhtml" media-type="text/x-oeb1-document"'
+    )
+    assert old != PACKAGE
+    assert marked(document(book(tmp_path, **{"OEBPS/b.opf": old})))["chapter=1"] == "# Pirmas\n\nŽąsys ėjo."

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import email
 import email.policy
 import mailbox
+import sys
+import time
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 
+from index.config import FieldNames
+from index.readers import SourceFile
+from index.readers.mail_parts import parts_of
+from index.readers.registry import read_here
 from index.records import Document, Rejected
 from tests.reading_files import FILES, in_order, items, reason
 
@@ -31,7 +38,7 @@ def letter(text: str = "Laba diena.", subject: str = "Laiškas") -> EmailMessage
 
 def documents(path: Path, encoding: str = "") -> list[Document]:
     found = items(path, encoding)
-    assert not [item for item in found if isinstance(item, Rejected)]
+    assert not [item for item in found if isinstance(item, Rejected) and not item.passed_over]
     return [item for item in found if isinstance(item, Document)]
 
 
@@ -184,3 +191,167 @@ def test_a_mailbox_is_a_document_a_message(tmp_path: Path) -> None:
 )
 def test_what_is_no_message_is_told(tmp_path: Path, name: str, data: bytes, told: str) -> None:
     assert told in reason(saved(tmp_path, data, name))
+
+
+def mixed(*parts: str, kind: str = "mixed") -> bytes:
+    """Write a message of parts, each with its own header."""
+    head = f"From: a@example.org\nSubject: x\nContent-Type: multipart/{kind}; boundary=BB\n\n"
+    return (head + "".join(f"--BB\n{part}\n" for part in parts) + "--BB--\n").encode()
+
+
+PLAIN, PAGE = "Content-Type: text/plain; charset=utf-8\n", "Content-Type: text/html; charset=utf-8\n"
+PICTURE = 'Content-Type: image/png; name="a.png"\nContent-Disposition: inline; filename="a.png"\n\nx'
+BOTH = "Content-Type: multipart/alternative; boundary=CC\n\n--CC\n{}\n--CC\n{}\n--CC--\n"
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        ([f"{PLAIN}\nPrieš.", PICTURE, f"{PLAIN}\nPo.", f"{PAGE}\n<p>Pabaiga.</p>"], "Prieš.\n\nPo.\n\nPabaiga."),
+        (
+            [BOTH.format(f"{PLAIN}\nTekstas.", f"{PAGE}\n<p>Puslapis.</p>"), f"{PLAIN}\nSąrašas."],
+            "Tekstas.\n\nSąrašas.",
+        ),
+        ([BOTH.format(f"{PLAIN}\n ", f"{PAGE}\n<p>Puslapis.</p>"), f"{PLAIN}\nSąrašas."], "Puslapis.\n\nSąrašas."),
+        ([f"{PAGE}\n<p>Puslapis.</p>", f"{PLAIN}\nSąrašas."], "Puslapis.\n\nSąrašas."),
+    ],
+    ids=["picture between", "forms, then a footer", "a blank form", "a page, then a footer"],
+)
+def test_every_part_of_a_text_is_read(tmp_path: Path, parts: list[str], text: str) -> None:
+    (read,) = items(saved(tmp_path, mixed(*parts)))
+    assert isinstance(read, Document)
+    assert read.text == text
+
+
+def test_files_among_the_forms_of_a_text_are_read(tmp_path: Path) -> None:
+    table = 'Content-Type: text/csv; name="a.csv"\n\ntext\nPirmas.'
+    forms = mixed(
+        f"{PLAIN}\nTekstas.", mixed(f"{PAGE}\n<p>Puslapis.</p>", table).decode().replace("BB", "DD"), kind="alternative"
+    )
+    read = documents(saved(tmp_path, forms))
+    assert [(item.doc_id, item.text) for item in read] == [("a.eml", "Tekstas."), ("a.eml/a.csv:2", "Pirmas.")]
+
+
+def test_a_part_that_cannot_be_read_leaves_the_others(tmp_path: Path) -> None:
+    data = mixed(f"{PLAIN}\nTekstas.", f"{PLAIN}\nBYTES").replace(b"BYTES", bytes(range(128, 192)) + b"\0")
+    read, rejected = items(saved(tmp_path, data))
+    assert isinstance(read, Document)
+    assert read.text == "Tekstas."
+    assert "a part of its text is binary" in str(rejected)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("--- Results for May: sales fell ---", "Results for May: sales fell"),
+        ("-----Original Message-----", "Original Message"),
+        ("  ------------  ", ""),
+        ("---", "---"),
+        ("--- | ---", "--- | ---"),
+        ("--- a --", "--- a --"),
+    ],
+)
+def test_words_between_dashes_stay(tmp_path: Path, line: str, told: str) -> None:
+    (read,) = documents(saved(tmp_path, letter(f"Viena.\n{line}\nDvi.")))
+    assert read.text == f"Viena.\n{told}\nDvi."
+
+
+def test_a_line_of_dashes_takes_no_time(tmp_path: Path) -> None:
+    path = saved(tmp_path, b"From: a@example.org\n\nViena.\n" + (b"-" * 5_000 + b"x\n") * 20)
+    began = time.perf_counter()
+    (read,) = documents(path)
+    assert time.perf_counter() - began < 10
+    assert read.text.count("x") == 20
+
+
+def test_records_of_tables_of_two_messages_have_ids_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "w.mbox"
+    with contextlib.closing(mailbox.mbox(path)) as box:
+        for text in ("Pirmas.", "Antras."):
+            message = letter(text)
+            message.add_attachment(f"id,text\n1,{text}\n".encode(), maintype="text", subtype="csv", filename="w.csv")
+            record = f'{{"id": "2", "text": "{text}"}}\n'.encode()
+            message.add_attachment(record, maintype="application", subtype="x-ndjson", filename="w.jsonl")
+            box.add(message)
+    assert [item.doc_id for item in documents(path)] == [
+        "w.mbox:1", "w.mbox:1/w.csv/1", "w.mbox:1/w.jsonl/2", "w.mbox:2", "w.mbox:2/w.csv/1", "w.mbox:2/w.jsonl/2"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "id_of_file"),
+    [
+        ("text/csv", "", "a.eml/unnamed.csv:2"),
+        ("text/csv", '; name="lentelė"', "a.eml/lentelė:2"),
+        ("text/markdown", "", "a.eml/unnamed.md"),
+    ],
+)
+def test_the_type_tells_the_format_of_a_file_without_a_suffix(
+    tmp_path: Path, kind: str, names: str, id_of_file: str
+) -> None:
+    part = f"Content-Type: {kind}{names}\nContent-Disposition: attachment\n\ntext\nPirmas."
+    read = documents(saved(tmp_path, mixed(f"{PLAIN}\nLaba diena.", part)))
+    assert [item.doc_id for item in read] == ["a.eml", id_of_file]
+    assert read[1].text.endswith("Pirmas.")
+
+
+def test_a_message_that_is_only_a_file_is_read(tmp_path: Path) -> None:
+    data = b"From: a@example.org\nContent-Type: text/csv\n\ntext\nPirmas.\n"
+    rejected, read = items(saved(tmp_path, data))
+    assert rejected == Rejected("in/a.eml", "has no text beside the files attached to it.", passed_over=True)
+    assert isinstance(read, Document)
+    assert (read.doc_id, read.text) == ("a.eml/unnamed.csv:2", "Pirmas.")
+
+
+def test_files_that_are_not_read_are_told(tmp_path: Path) -> None:
+    message = letter()
+    for n in range(7):
+        message.add_attachment(b"x", maintype="application", subtype="zip", filename=f"{n}.zip")
+    message.add_attachment(b"x", maintype="image", subtype="png", disposition="inline", filename="logo.png")
+    _, rejected = items(saved(tmp_path, message))
+    assert isinstance(rejected, Rejected)
+    assert rejected.passed_over
+    assert "(0.zip, 1.zip, 2.zip, 3.zip, 4.zip and 2 more)" in rejected.reason
+
+
+def test_more_files_than_are_read_are_not_named_either(tmp_path: Path) -> None:
+    part = 'Content-Type: application/zip; name="a.zip"\n\nx'
+    path = saved(tmp_path, mixed(f"{PLAIN}\nLaba.", *[part] * 600))
+    read, too_many, _ = items(path)
+    assert isinstance(read, Document)
+    names = read.metadata["attachments"]
+    assert isinstance(names, list)
+    assert (len(names), len(set(names)), names[1]) == (200, 200, "a (2).zip")
+    assert "has more than 200 files attached" in str(too_many)
+
+
+def test_messages_that_need_no_missing_library_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.mbox"
+    page = letter()
+    page.set_content("<p>Puslapis.</p>", "html")
+    page.add_attachment("Priedas.", filename="p.txt")
+    with contextlib.closing(mailbox.mbox(path)) as box:
+        for message in (letter("Pirmas."), page, letter("Trečias.")):
+            box.add(message)
+    monkeypatch.setitem(sys.modules, "lxml", None)
+    file = SourceFile(str(path), "in/a.mbox", "a.mbox", path.stat().st_size)
+    first, rejected, attached, third = read_here(file, fields=FieldNames(), encoding="")
+    texts = [item.text for item in (first, attached, third) if isinstance(item, Document)]
+    assert [text.strip() for text in texts] == ["Pirmas.", "Priedas.", "Trečias."]
+    assert isinstance(rejected, Rejected)
+    assert (rejected.where, rejected.out_of_reach) == ("in/a.mbox:2", True)
+
+
+def test_parts_that_nobody_would_look_for_are_no_files() -> None:
+    picture = "Content-Type: image/png\nContent-ID: <a>\n\nx"
+    signature = "Content-Type: application/pgp-signature\n\nx"
+    message = email.message_from_bytes(mixed(f"{PLAIN}\nA.", picture, signature), policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    parts = parts_of(message)
+    assert (len(parts.texts), parts.files) == (1, ())
+    resource = f"{PAGE}Content-ID: <b>\n\n<p>Kitas.</p>"
+    related = mixed(f"{PAGE}\n<p>A.</p>", resource, kind="related")
+    message = email.message_from_bytes(related, policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    parts = parts_of(message)
+    assert (len(parts.texts), len(parts.files)) == (1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def test_persian_subtitles_with_a_mark_of_their_encoding() -> None:
         ("00:01.000 --> 00:02.000\nViena.”\n\n00:02.100 --> 00:03.000\nDvi", "Viena.”\nDvi"),
         ("00:01.000 --> 00:02.000\nViena\n\n00:09.000 --> 00:10.000\ndvi", "Viena\ndvi"),
         ("00:05.000 --> 00:06.000\nantra\n\n00:01.000 --> 00:02.000\npirma", "pirma antra"),
-        ("00:01.000 --> 00:02.000\n<b>Sto</b>rai {ne} &lt;ir&gt; <i.x>kursyvu", "Storai <ir> kursyvu"),
+        ("00:01.000 --> 00:02.000\n<b>Sto</b>rai {ne} &lt;ir&gt; <i.x>kursyvu", "Storai {ne} <ir> kursyvu"),
         ("00:01.000 --> 00:03.000\nNe!\n\n00:08.000 --> 00:09.000\nNe!", "Ne!\nNe!"),
         (
             NOTES + "00:01.000 --> 00:02.000 line:0\ntaip\n1987\n\n2\n00:02.000 --> 00:03.000\nmetais",
@@ -96,3 +97,36 @@ def test_a_file_without_cues_is_told(tmp_path: Path, name: str, data: str, told:
     path = tmp_path / name
     path.write_text(data)
     assert told in reason(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "text"),
+    [
+        ("a.srt", r"write {name} in the template", "write {name} in the template"),
+        ("a.srt", r"{\an8}{\i1}Viršuje{\i0} {y:i}pasvirai{c:$0000ff}", "Viršuje pasvirai"),
+        ("a.vtt", r"{\an8}write {name} in {\large x}", r"write {name} in {\large x}"),
+        ("a.srt", "{a: b} {} {x", "{a: b} {} {x"),
+    ],
+)
+def test_braces_are_text_but_for_codes(tmp_path: Path, name: str, shown: str, text: str) -> None:
+    point = "." if name.endswith("vtt") else ","
+    cues = f"1\n00:00:01{point}000 --> 00:00:02{point}000\n{shown}\n"
+    assert document(vtt(tmp_path, cues, name)).text == text
+
+
+@pytest.mark.parametrize(("name", "point"), [("a.srt", ","), ("a.vtt", ".")])
+def test_times_of_many_hours(tmp_path: Path, name: str, point: str) -> None:
+    cues = (
+        f"1\n99:59:59{point}500 --> 100:00:00{point}250\nprieš\n\n"
+        f"2\n100:00:01{point}250 --> 100:00:02{point}000\npo 100:00:00{point}250\n"
+    )
+    read = document(vtt(tmp_path, cues, name))
+    assert [mark.locator for mark in read.marks] == ["t=359999.5", "t=360001.25"]
+    assert read.text == f"prieš po 100:00:00{point}250"
+
+
+def test_a_voice_of_many_spaces_takes_no_time(tmp_path: Path) -> None:
+    path = vtt(tmp_path, f"00:01.000 --> 00:02.000\n<v{' ' * 60_000}<v   Ona  >Laba.")
+    began = time.perf_counter()
+    assert document(path).text.endswith("Ona: Laba.")
+    assert time.perf_counter() - began < 10

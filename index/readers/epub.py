@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -25,7 +25,9 @@ ISOLATED = True
 _KIND = "an .epub file"
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
-_PAGES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
+_PAGES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml", "text/x-oeb1-document")
+_NAMES_TOLD = 3
+"""Pages that a message names before it counts the rest."""
 _LISTS = frozenset(["toc", "landmarks", "page-list", "loi", "lot"])
 """Kinds of ``nav`` elements that only point into the book."""
 
@@ -48,20 +50,37 @@ def read(file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Doc
         package = parse_xml(archive.read(path))
         encrypted = _encrypted(archive)
         number = 1
+        problems: dict[str, str] = {}
         for name in _spine(package, posixpath.dirname(path)):
             if name in encrypted:
                 raise InputError("its text is encrypted (it was sold with a lock); only its own program can show it.")
-            page = parse_xhtml(decode_markup(archive.read(name)))
+            try:
+                page = parse_xhtml(decode_markup(archive.read(name)))
+            except InputError as error:
+                problems[name] = str(error)
+                continue
             writer.mark(f"chapter={number}")
             before = writer.length
             _write_page(writer, page)
             number += writer.length > before
+    if problems and not writer.length:
+        raise InputError(next(iter(problems.values())))
     told = _told(package)
     metadata = {name: told.get(name, "") for name in ("date", "publisher", "identifier")}
     author = {"author": told.get("creator", "")}
     yield writer.document(
         file, title=told.get("title", ""), lang=told.get("language", ""), metadata={**author, **metadata}
     )
+    if problems:
+        yield Rejected(file.source, _pages_told(problems))
+
+
+def _pages_told(problems: Mapping[str, str]) -> str:
+    """Say which pages of a book, whose others were read, could not be, and why the first one."""
+    name, reason = next(iter(problems.items()))
+    shown = ", ".join(one_line(page)[:200] for page in list(problems)[:_NAMES_TOLD])
+    more = f" and {len(problems) - _NAMES_TOLD} more" if len(problems) > _NAMES_TOLD else ""
+    return f"lacks pages that could not be read, {shown}{more}: {one_line(name)[:200]} {reason}"
 
 
 def _write_page(writer: TextWriter, page: Element) -> None:

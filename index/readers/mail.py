@@ -1,7 +1,7 @@
 """Mail (.eml, .mbox): the subject as title, the text of a message with what it quotes, and files attached to it.
 
 Files in formats that can be read become documents of their own, as do messages that were forwarded as files; other
-files are named in the metadata. Of a message that says the same as plain text and as a page, the plain text is read.
+files are named in the metadata. Of a text that is there in plain form and as a page, the plain one is read.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 import email
 import email.policy
 import email.utils
-import mailbox
-import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path, PurePosixPath
 from typing import cast
 
 from index.config import FieldNames
-from index.errors import InputError
-from index.readers.decoding import decode_text, read_bytes
+from index.errors import ExtraMissingError, InputError
+from index.readers.decoding import MAX_TEXT_BYTES, decode_text, read_bytes
+from index.readers.mail_parts import PAGE, file_name, file_suffix, is_decoration, parts_of, unescaped
+from index.readers.mailbox_file import messages_in
 from index.readers.markup import codec_of, decode_declared, decode_markup, parse_html
 from index.readers.source_file import SourceFile
 from index.readers.visible import write_visible
@@ -37,15 +37,11 @@ MAX_ATTACHED = 200
 
 _CONTAINERS = frozenset([".zip", ".gz", ".mbox"])
 """Files that hold files, which are read only when they are not themselves within a message."""
-_FORWARDED = "forwarded.eml"
 _MOST_DAMAGE = 0.02
 """Share of a text's characters that may be undecodable before it is refused."""
-_ESCAPED = re.compile(rb"^>(>*From )", re.MULTILINE)
-"""A line that began like the first of a message, which programs that write mailboxes change."""
-_PARTING = re.compile(r"^[ \t]*-{3,}[^\n]{0,60}-{3,}[ \t]*$", re.MULTILINE)
-"""A line such as ``-----Original Message-----``: a passage of its own otherwise, in a language of its own."""
 _POLICY = email.policy.default
-_LONGEST_NAME = 120
+_NAMES_TOLD = 5
+"""Names of files that a message tells before it counts the rest."""
 
 
 def read(file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Document | Rejected]:
@@ -66,15 +62,13 @@ def read(file: SourceFile, *, fields: FieldNames, encoding: str) -> Iterator[Doc
         yield from _Message(file, fields, encoding).items(_parse(read_bytes(file.path)))
         return
     number = 0
-    with damage_told("a mailbox"):
-        box = mailbox.mbox(file.path, create=False)
-        try:
-            for number, key in enumerate(box.iterkeys(), start=1):
-                message = _parse(_ESCAPED.sub(rb"\1", box.get_bytes(key)))
-                within = replace(file, doc_id=f"{file.doc_id}:{number}", source=file.source)
-                yield from _Message(within, fields, encoding, f"{file.source}:{number}").guarded(message)
-        finally:
-            box.close()
+    for number, data in enumerate(messages_in(file.path), start=1):
+        where = f"{file.source}:{number}"
+        if data is None:
+            yield Rejected(where, f"is a message of more than {MAX_TEXT_BYTES:,} bytes; save what is attached to it.")
+            continue
+        within = replace(file, doc_id=f"{file.doc_id}:{number}", source=file.source)
+        yield from _Message(within, fields, encoding, where).guarded(data)
     if not number:
         raise InputError("holds no message; check that it is a mailbox in mbox format.")
 
@@ -95,10 +89,10 @@ class _Message:
         self._depth = depth
         self._names: set[str] = set()
 
-    def guarded(self, message: EmailMessage) -> Iterator[Document | Rejected]:
+    def guarded(self, message: EmailMessage | bytes) -> Iterator[Document | Rejected]:
         """Yield the documents of a message among others, or why it has none."""
         try:
-            yield from self.items(message)
+            yield from self.items(_parse(message) if isinstance(message, bytes) else message)
         except InputError as error:
             yield Rejected(self._where, str(error))
 
@@ -111,42 +105,66 @@ class _Message:
         if not any(_header(message, name) for name in ("From", "To", "Subject", "Date", "Message-ID")):
             raise InputError("is no message (it has no header); check that it is one, with its whole source.")
         with damage_told("a message"):
-            attached = [(self._unused(_name(part)), part) for part in _attached(message)]
-        names = [name for name, _ in attached]
+            parts = parts_of(message)
+            attached = [(self._unused(file_name(part)), part) for part in parts.files[:MAX_ATTACHED]]
         try:
-            yield self._document(message, names)
+            yield from self._own(message, parts.texts, [name for name, _ in attached])
+        except ExtraMissingError as error:
+            # Files attached, and the other messages of a mailbox, may do without the library.
+            yield Rejected(self._where, str(error), out_of_reach=True)
         except InputError as error:
             if not attached:
                 raise
             yield Rejected(self._where, str(error))
-        for name, part in attached[:MAX_ATTACHED]:
+        for name, part in attached:
             yield from self._attachment(name, part)
-        if len(attached) > MAX_ATTACHED:
+        if len(parts.files) > MAX_ATTACHED:
             yield Rejected(self._where, f"has more than {MAX_ATTACHED} files attached; the others were not read.")
+        skipped = [name for name, part in attached if not _is_read(name, part) and not is_decoration(part)]
+        if skipped:
+            yield Rejected(self._where, _skipped(skipped), passed_over=True)
 
-    def _document(self, message: EmailMessage, names: list[str]) -> Document:
+    def _own(
+        self, message: EmailMessage, texts: Sequence[EmailMessage], names: list[str]
+    ) -> Iterator[Document | Rejected]:
+        """Yield the document of a message without what is attached, then what is wrong with parts of its text.
+
+        Raises:
+            InputError: If it has no text that can be read, unless files are all that it is to hold.
+            ExtraMissingError: If a library is not installed.
+        """
         writer = TextWriter()
-        with damage_told("a message"):
-            damage = self._write_text(message, writer)
+        damage, problems = [], []
+        for part in texts:
+            try:
+                with damage_told("a message"):
+                    damage.append(self._write(part, writer))
+            except InputError as error:
+                problems.append(str(error))
+        if not writer.text.strip():
+            if problems:
+                raise InputError(problems[0])
+            if names:
+                yield Rejected(self._where, "has no text beside the files attached to it.", passed_over=True)
+                return
         metadata = {name: _header(message, name.title()) for name in ("from", "to", "cc")}
-        metadata |= {"date": _date(message), "message_id": _header(message, "Message-ID"), "damage": damage}
+        metadata |= {"date": _date(message), "message_id": _header(message, "Message-ID")}
+        metadata["damage"] = "; ".join(filter(None, damage))
         document = writer.document(self._file, title=_header(message, "Subject"), metadata=metadata)
         more: dict[str, object] = {"attachments": names} if names else {}
-        return replace(document, metadata={**document.metadata, **more}) if more else document
+        yield replace(document, metadata={**document.metadata, **more}) if more else document
+        for problem in problems:
+            yield Rejected(self._where, f"a part of its text {problem}")
 
-    def _write_text(self, message: EmailMessage, writer: TextWriter) -> str:
-        """Write the text of a message; return what could not be decoded of it, told in words."""
-        plain = message.get_body(("plain",))
-        text, damage = self._decoded(cast("EmailMessage", plain)) if plain is not None else ("", "")
-        if text.strip():
-            writer.paragraph(_PARTING.sub("", text))
+    def _write(self, part: EmailMessage, writer: TextWriter) -> str:
+        """Write a part of a message's text; return what could not be decoded of it, told in words."""
+        text, damage = self._decoded(part)
+        if not text.strip():
             return damage
-        page = message.get_body(("html",))
-        if page is None:
-            return damage
-        text, damage = self._decoded(cast("EmailMessage", page))
-        if text.strip():
+        if part.get_content_type() == PAGE:
             write_visible(parse_html(text), writer)
+        else:
+            writer.paragraph("\n".join(_without_dashes(line) for line in text.split("\n")))
         return damage
 
     def _decoded(self, part: EmailMessage) -> tuple[str, str]:
@@ -178,8 +196,10 @@ class _Message:
         """Yield the documents of a file attached; nothing for one in a format that is not read."""
         where = f"{self._where}/{name}"
         within = replace(self._file, doc_id=f"{self._file.doc_id}/{name}", status="")
-        suffix = PurePosixPath(name).suffix.lower()
-        if part.get_content_type() == "message/rfc822" or suffix == ".eml":
+        suffix = file_suffix(name, part)
+        if not _is_read(name, part):
+            return
+        if suffix == ".eml":
             if self._depth >= MAX_DEPTH:
                 yield Rejected(where, f"is a message within {MAX_DEPTH} others; save it by itself.")
                 return
@@ -189,10 +209,8 @@ class _Message:
             except InputError as error:
                 yield Rejected(where, str(error))
             return
-        from index.readers.registry import is_supported, read_here
+        from index.readers.registry import read_here
 
-        if not is_supported(suffix) or suffix in _CONTAINERS:
-            return
         data = part.get_payload(decode=True)
         if not isinstance(data, bytes):
             return
@@ -201,10 +219,13 @@ class _Message:
             path.write_bytes(data)
             item_file = replace(within, place=str(path), source=where, size=len(data))
             for item in read_here(item_file, fields=self._fields, encoding=self._encoding):
-                if isinstance(item, Document):
-                    yield replace(item, source=self._file.source)
-                else:
-                    yield item
+                yield self._below(item, within.doc_id) if isinstance(item, Document) else item
+
+    def _below(self, document: Document, file_id: str) -> Document:
+        """Return a document of a file attached: records name themselves, and those of other messages may do so too."""
+        is_below = document.doc_id == file_id or document.doc_id.startswith((f"{file_id}/", f"{file_id}:"))
+        doc_id = document.doc_id if is_below else f"{file_id}/{document.doc_id}"
+        return replace(document, doc_id=doc_id, source=self._file.source)
 
     def _unused(self, name: str) -> str:
         """Return a name that no other file of the message has."""
@@ -217,26 +238,28 @@ class _Message:
         return name
 
 
-def _attached(message: EmailMessage) -> Iterator[EmailMessage]:
-    """Yield the parts that are files, in their order: those with a name, said to be attached, or messages."""
-    body = {id(message.get_body((kind,))) for kind in ("plain", "html")}
-    pending = [message]
-    while pending:
-        part = pending.pop()
-        is_message = part.get_content_type() == "message/rfc822"
-        is_file = is_message or part.get_content_disposition() == "attachment" or bool(part.get_filename())
-        if part.is_multipart() and not is_message:
-            pending += reversed([cast("EmailMessage", inner) for inner in part.iter_parts()])
-        elif is_file and id(part) not in body and part is not message:
-            yield part
+def _is_read(name: str, part: EmailMessage) -> bool:
+    """Tell whether a file attached is in a format that is read."""
+    from index.readers.registry import is_supported
+
+    suffix = file_suffix(name, part)
+    return is_supported(suffix) and suffix not in _CONTAINERS
 
 
-def _name(part: EmailMessage) -> str:
-    """Return the name of a file attached: its last part, since some programs give whole paths."""
-    name = one_line(_unescaped(part.get_filename() or "")).replace("\\", "/").rpartition("/")[2].strip(". ")
-    if name:
-        return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME // 2] + name[-_LONGEST_NAME // 2 :]
-    return _FORWARDED if part.get_content_type() == "message/rfc822" else "unnamed"
+def _skipped(names: list[str]) -> str:
+    """Say which files attached are not read."""
+    more = f" and {len(names) - _NAMES_TOLD} more" if len(names) > _NAMES_TOLD else ""
+    told = ", ".join(names[:_NAMES_TOLD]) + more
+    return f"has files attached that are not read from mail ({told}); save those that hold text by themselves."
+
+
+def _without_dashes(line: str) -> str:
+    """Take the dashes off a line such as ``-----Original Message-----``: they say nothing, the words may."""
+    bare = line.strip(" \t")
+    if not (bare.startswith("---") and bare.endswith("---") and len(bare) >= 6):
+        return line
+    words = bare.strip("-").strip(" \t")
+    return words if not words or any(map(str.isalnum, words)) else line
 
 
 def _inner(part: EmailMessage) -> EmailMessage:
@@ -257,21 +280,10 @@ def _inner(part: EmailMessage) -> EmailMessage:
 def _header(message: EmailMessage, name: str) -> str:
     """Return a header's words; as they stand when they are written in no way that is allowed."""
     try:
-        return one_line(_unescaped(str(message.get(name, ""))))
+        return one_line(unescaped(str(message.get(name, ""))))
     except Exception:  # the standard library's parser of headers fails over some in its own ways
         raw = next((value for key, value in message.raw_items() if key.lower() == name.lower()), "")
-        return one_line(_unescaped(str(raw)))
-
-
-def _unescaped(text: str) -> str:
-    """Read the bytes that a header holds against the rules, which the parser keeps as halves of surrogate pairs."""
-    if text.isascii():
-        return text
-    data = text.encode("utf-8", "surrogateescape")
-    try:
-        return decode_text(data)
-    except InputError:
-        return data.decode("utf-8", "replace")
+        return one_line(unescaped(str(raw)))
 
 
 def _date(message: EmailMessage) -> str:

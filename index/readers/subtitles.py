@@ -16,6 +16,7 @@ from index.readers.writing import TextWriter, clean, damage_told, hush_libraries
 from index.records import Document, Rejected
 
 SUFFIXES: tuple[str, ...] = (".srt", ".vtt")
+ISOLATED = True
 
 MAX_SUBTITLES_BYTES = 16 * 1024 * 1024
 """The most bytes of a file of subtitles: those of ten hours with the time of every word are 5 MB."""
@@ -33,8 +34,18 @@ _CLOSERS = "\"'”’»›)]♪"
 _NEW_SPEAKER = re.compile(r"(?:[-–—]\s*|>>\s*)(?=\S)")
 _TIMES = re.compile(r"[ \t]*(?:\d+:)?\d{1,2}:\d{2}[.,]\d{1,3}[ \t]*-->")
 _WORD_TIME = re.compile(r"<(?:\d+:)?\d{2}:\d{2}\.\d{3}>")
-_VOICE = re.compile(r"<v(?:\.[^<>\s]*)?\s+([^<>]+)>")
-_TAG = re.compile(r"<[/A-Za-z][^<>]*>|\{\\[^{}]*\}|\{[^{}]*\}")
+_VOICE = re.compile(r"<v(?:\.[^<>\s]*)?\s([^<>]+)>")
+_TAG = re.compile(r"<[/A-Za-z][^<>]*>")
+_CODES = {
+    "srt": re.compile(r"\{\\[^{}]*\}|\{[YyCcFfSsHPo]:[^{}]*\}"),
+    "vtt": re.compile(r"\{\\an?\d{1,2}\}"),
+}
+"""Codes of other formats that players of .srt files understand, and the one that converted files keep.
+
+Other braces are text. Source: the override codes of SubStation Alpha, the control codes of MicroDVD.
+"""
+_LONG_TIME = re.compile(r"(?<!\d)(\d{3,4}):(\d{1,2}):(\d{1,2})[.,](\d{1,3})")
+_TIME = re.compile(r"(?<!\d)(\d{1,4}):(\d{1,2}):(\d{1,2})[.,](\d{1,3})(?!\d)")
 _NEXT_NUMBER = "\n\n0\n"
 """Ends a cue: pysubs2 takes a number that stands last for that of the next cue, also a year that somebody says."""
 _HEADER_LANG = re.compile(r"WEBVTT[^\n]*\n(?:[^\n]+\n)*?Language:[ \t]*([\w-]+)")
@@ -89,15 +100,33 @@ def _cues(text: str, form: str) -> list[_Cue]:
     with needs("formats", "reading .srt and .vtt files"):
         import pysubs2
     hush_libraries()
+    codes, bare = _CODES[form], _bare(text, form)
+    if form == "srt" and _LONG_TIME.search(bare):
+        # pysubs2 reads two digits of hours in .srt files, and four in .vtt ones.
+        bare, form = "\n".join(map(_with_vtt_times, bare.split("\n"))), "vtt"
     with damage_told("subtitles"):
-        events = pysubs2.SSAFile.from_string(_bare(text, form), format_=form, keep_html_tags=True)
+        events = pysubs2.SSAFile.from_string(bare, format_=form, keep_html_tags=True)
     cues = []
     for event in sorted(events, key=lambda event: (event.start, event.end)):
-        shown = _VOICE.sub(r"\1: ", event.text.replace("\\N", "\n"))
-        lines = (one_line(html.unescape(_TAG.sub("", line))) for line in shown.split("\n"))
+        shown = _VOICE.sub(_named, event.text.replace("\\N", "\n"))
+        lines = (one_line(html.unescape(_TAG.sub("", codes.sub("", line)))) for line in shown.split("\n"))
         if words := tuple(line for line in lines if line):
             cues.append(_Cue(event.start, event.end, words))
     return cues
+
+
+def _named(voice: re.Match[str]) -> str:
+    """Write who speaks as a script does."""
+    name = voice.group(1).strip()
+    return f"{name}: " if name else ""
+
+
+def _with_vtt_times(line: str) -> str:
+    """Write the times of a cue of an .srt file as a .vtt file has them; other lines stay."""
+    times = _TIME.findall(line)
+    if len(times) != 2:
+        return line
+    return " --> ".join(f"{h}:{m:0>2}:{s:0>2}.{fraction:0<3}" for h, m, s, fraction in times)
 
 
 def _bare(text: str, form: str) -> str:
