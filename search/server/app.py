@@ -22,7 +22,7 @@ from search.server.answers import JSON, answer_data, error_json, languages_data,
 from search.server.auth import is_loopback
 from search.server.batching import Engine
 from search.server.guard import Admission, App, Guard, report
-from search.server.jobs import BusyError, Options
+from search.server.jobs import BusyError, EndingError, Options
 from search.server.metrics import CONTENT_TYPE, Metrics
 from search.server.pages import INDEX, PageFile, read_pages
 from search.server.settings import Limits, ServerSettings
@@ -84,6 +84,10 @@ def add_errors(api: FastAPI, engine: Engine, metrics: Metrics) -> None:
     @api.exception_handler(BusyError)
     async def busy(_: Request, error: Exception) -> Response:
         return failed(429, f"{error}. Ask again in a second.", {"retry-after": "1"})
+
+    @api.exception_handler(EndingError)
+    async def ending(_: Request, error: Exception) -> Response:
+        return failed(503, str(error), {"retry-after": "5"})
 
     @api.exception_handler(RequestValidationError)
     async def wrong_parameters(_: Request, error: Exception) -> Response:
