@@ -7,6 +7,7 @@ import threading
 
 import click
 
+from index.errors import ServerError
 from index.extras import needs
 from search.cli_help import Documented
 from search.cli_options import backend_options, index_option, model_option, quiet_option
@@ -98,10 +99,13 @@ def serve(
                 threading.Thread(target=open_browser, args=(address,), daemon=True).start()
 
         server = make_server(make_app(engine, settings, metrics), limits, tell)
+        engine.when_broken = server.end
         try:
             server.run(sockets=[taken])
         finally:
             engine.stop()
+    if engine.is_broken:
+        raise ServerError("the thread that searches has ended; what is told above says why. Start the server again.")
     if server.ended_by == signal.SIGINT:
         raise KeyboardInterrupt
 

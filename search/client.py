@@ -1,16 +1,18 @@
-"""Asks a server from Python as if its index were here: the same methods, the same hits, the same errors."""
+"""Asks a server from Python nearly as if its index were here: the same methods, hits and errors."""
 
 from __future__ import annotations
 
 import dataclasses
+import operator
+import re
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
 
 from index.errors import QueryError, ServerError, SettingsError
 from index.extras import needs
 from index.stored import Occurrence
+from search.checks import check_queries, is_passage_id, no_passage
 from search.hits import Hit
 from search.passage_context import Neighbour, PassageInContext
 from search.rank_settings import RankSettings, Weights
@@ -35,11 +37,11 @@ class Client:
 
         Args:
             url: Where the server is.
-            api_key: Its key, when it wants one.
+            api_key: Its key, when it wants one; white space around it does not count.
             timeout: Seconds that an answer may take.
 
         Raises:
-            SettingsError: When the address is none.
+            SettingsError: When the address or the key is none.
             ExtraMissingError: When httpx is not installed.
         """
         with needs("client", "asking a server"):
@@ -50,10 +52,13 @@ class Client:
             raise SettingsError(f"{url!r}: no address of a server ({error}). {_WHERE}") from None
         if address.scheme not in ("http", "https") or not address.host:
             raise SettingsError(f"{url!r}: no address of a server. {_WHERE}")
+        key = (api_key or "").strip()
+        if not re.fullmatch("[!-~]*", key):  # never shown: it is a secret
+            raise SettingsError("api_key: no API key. Give it as `tongues serve` has it: letters, digits and signs.")
         self._url = str(address.copy_with(userinfo=b"")).rstrip("/")
         self._http = httpx.Client(
             base_url=self._url,
-            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+            headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=timeout,
             trust_env=address.host not in ("localhost", "127.0.0.1", "::1"),  # no proxy between a machine and itself
         )
@@ -107,14 +112,20 @@ class Client:
         """
         if isinstance(queries, str):
             raise TypeError("search_batch takes a list of queries; use search for one")
+        check_queries(queries)
         settings = settings or RankSettings()
         if settings.weights != Weights():
             raise SettingsError("a server ranks with its own weights; leave them out, or open the index here.")
-        asked = {"k": k, "mode": str(settings.mode), "balance": str(settings.balance), "explain": explain}
+        asked = {
+            "k": operator.index(k),
+            "mode": str(settings.mode),
+            "balance": str(settings.balance),
+            "explain": explain,
+        }
         if lang is not None:
             asked["lang"] = lang if isinstance(lang, str) else ",".join(lang)
         if per_language is not None:
-            asked["per_language"] = per_language
+            asked["per_language"] = operator.index(per_language)
         hits: list[list[Hit]] = []
         for at in range(0, len(queries), _AT_ONCE):
             part = list(queries[at : at + _AT_ONCE])
@@ -129,7 +140,9 @@ class Client:
             QueryError: When the index holds no such passage, or ``context`` is out of range.
             ServerError: As ``search``.
         """
-        found = self._ask("GET", f"/passages/{quote(passage_id, safe='')}", params={"context": context})
+        if not is_passage_id(passage_id):
+            raise no_passage(passage_id)
+        found = self._ask("GET", f"/passages/{passage_id}", params={"context": context})
         around = {name: tuple(_known(Neighbour, one) for one in found[name]) for name in ("before", "after")}
         return _known(PassageInContext, {**found, **around, "also_in": _places(found)})
 
@@ -144,6 +157,8 @@ class Client:
 
         try:
             answer = self._http.request(method, path, **sent)
+        except UnicodeEncodeError:
+            raise QueryError("what is asked holds half a character, which no text does; leave it out.") from None
         except httpx.TimeoutException as error:
             raise ServerError(
                 f"{self._url}: no answer came in time ({type(error).__name__}). Ask again, or give it a longer timeout."

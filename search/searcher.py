@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from index.language import detect_language
 from index.manifest import Manifest, check_encoder
 from index.progress import SILENT, Progress
 from index.store import Store, current_generation
+from search.checks import check_queries, is_passage_id, no_passage
 from search.hits import Hit, make_hit
 from search.passage_context import PassageInContext, in_context
 from search.rank_settings import Mode, RankSettings
@@ -185,10 +185,7 @@ class Searcher:
         """
         if isinstance(queries, str):
             raise TypeError("search_batch takes a list of queries; use search for one")
-        for number, query in enumerate(queries, 1):
-            if not query.strip():
-                which = f"query {number} of {len(queries)} is empty" if len(queries) > 1 else "the query is empty"
-                raise QueryError(f"{which}; ask with at least one word.")
+        check_queries(queries)
         for name, value in (("k", k), ("per_language", per_language)):
             if value is not None and value < 1:
                 raise QueryError(f"{name} is {value}; ask for at least 1 passage.")
@@ -229,12 +226,9 @@ class Searcher:
         if not 0 <= context <= _MOST_CONTEXT:
             raise QueryError(f"context is {context}; ask for 0 to {_MOST_CONTEXT:,} passages.")
         passages = self._ranker.passages
-        row = passages.row_of(passage_id) if re.fullmatch("[0-9a-f]{20}", passage_id) else None
+        row = passages.row_of(passage_id) if is_passage_id(passage_id) else None
         if row is None:
-            raise QueryError(
-                f"the index holds no passage {passage_id[:40]!r}; take the passage_id of a hit. Ids of passages that "
-                "were changed or removed since are gone."
-            )
+            raise no_passage(passage_id)
         found = passages.passages([row])[0]
         return in_context(found, passages.around(row, found.occurrences[0], context), self._store.documents.locators)
 

@@ -56,6 +56,7 @@ def served(index: Path, settings: ServerSettings | None = None, encoder: Encoder
         searcher = Searcher.open(index, encoder=encoder or ToyEncoder())
         engine = Engine(searcher, str(index), settings.limits, metrics)
         server = make_server(make_app(engine, settings, metrics), settings.limits, began.set)
+        engine.when_broken = server.end
         listen(taken)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
         thread.start()
@@ -88,6 +89,10 @@ def until(holds: object, seconds: float = 30.0) -> None:
         time.sleep(0.01)
 
 
+class PanicError(BaseException):
+    """As libraries written in Rust raise it: no Exception."""
+
+
 class HeldEncoder(ToyEncoder):
     """Begins to encode a query that holds the word "held" only once it is let."""
 
@@ -103,6 +108,8 @@ class HeldEncoder(ToyEncoder):
         if any("held" in text for text in texts):
             self.began.set()
             assert self.let.wait(60)
+        if any("panic" in text for text in texts):
+            raise PanicError("while a query was encoded")
         if any("broken" in text for text in texts):
             raise ZeroDivisionError(f"while {texts[0]} was encoded")
         return super().encode_queries(texts)

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from index.errors import QueryError
 from index.updater import update_documents
 from search.searcher import Searcher
 from search.server.batching import Engine
@@ -30,6 +31,7 @@ class Asking:
 
     def __init__(self, server: Served) -> None:
         self._server = server
+        self.url = server.url
         self._threads: list[threading.Thread] = []
         self.answers: dict[str, httpx.Response] = {}
 
@@ -93,8 +95,8 @@ def test_a_batch_is_bounded(folder: Path) -> None:
     assert [len(texts) for texts in encoder.asked] == [1, 2, 2, 1, 3]
 
 
-@pytest.mark.parametrize(("bad", "status"), [(" ", 400), ("broken", 500)])
-def test_a_bad_one_fails_alone(folder: Path, bad: str, status: int) -> None:
+@pytest.mark.parametrize("bad", ["broken", "panic"])
+def test_a_bad_one_fails_alone(folder: Path, bad: str) -> None:
     encoder = HeldEncoder()
 
     def ask(asking: Asking) -> None:
@@ -106,12 +108,81 @@ def test_a_bad_one_fails_alone(folder: Path, bad: str, status: int) -> None:
     assert {word: answer.status_code for word, answer in found.items()} == {
         "held": 200,
         "apples": 200,
-        bad: status,
+        bad: 500,
         "plums": 200,
     }
     assert found["plums"].json()["hits"][0]["text"] == "plums are blue"
-    if status == 400:
-        assert found[bad].json() == {"error": "the query is empty; ask with at least one word."}
+    assert found[bad].json()["error"].startswith("the server failed at this (error ")
+
+
+def test_an_empty_one_does_not_even_wait(folder: Path) -> None:
+    encoder = HeldEncoder()
+
+    def ask(asking: Asking) -> None:
+        asking.ask("apples")
+        empty = httpx.get(f"{asking.url}/search", params={"q": " "}, timeout=10)
+        assert (empty.status_code, empty.json()["error"]) == (400, "the query is empty; ask with at least one word.")
+        many = httpx.post(f"{asking.url}/search", json={"queries": ["pears", ""]}, timeout=10)
+        assert many.json()["error"] == "query 2 of 2 is empty; ask with at least one word."
+        asking.ask("plums")
+
+    with served(folder, encoder=encoder) as server:
+        held(server, encoder, ask)
+    assert encoder.asked == [["held"], ["apples", "plums"]]
+
+
+def test_a_server_that_cannot_search_any_more_says_so_and_ends(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(searcher: Searcher) -> bool:
+        raise SystemExit
+
+    with served(folder) as server:
+        monkeypatch.setattr(Searcher, "refresh", fails)
+        answer = httpx.get(f"{server.url}/search", params={"q": "plums"}, timeout=10)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert answer.json() == {"error": "the server is ending. Ask again once it runs again."}
+        assert not server.engine.is_ready
+        until(lambda: not reaches(server.url), 10)
+        assert server.engine.is_broken
+    assert "the thread that searches has ended" in caplog.text
+
+
+def reaches(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_what_is_not_finished_at_the_end_is_told_to_come_back(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    encoder = HeldEncoder()
+    with served(folder, limited(stop_timeout=1), encoder) as server:
+        asking = Asking(server)
+        asking.ask("held")
+        assert encoder.began.wait(30)
+    asking.wait()
+    encoder.let.set()
+    server.engine.stop()
+    answer = asking.answers["held"]
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert answer.json() == {"error": "the server is ending. Ask again once it runs again."}
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+def test_the_place_of_the_index_is_cut_from_the_beginning_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_index(tmp_path / "index", documents("apples are red"))
+    for directory, at in ((".", tmp_path / "index"), ("./index", tmp_path), ("index", tmp_path)):
+        monkeypatch.chdir(at)
+        with served(Path(directory)) as server:
+            for query, told in (("", "the query is empty; ask with at least one word."), ("a", "no passage in 'xx'")):
+                answer = httpx.get(f"{server.url}/search", params={"q": query, "lang": "xx"})
+                assert told in answer.json()["error"]
+            assert answer.json()["error"] == "the index holds no passage in 'xx'; it holds en."
+            place = QueryError("index: written in format 1" if directory != "." else ".: written in format 1")
+            assert server.engine.told(place) == "the index: written in format 1"
 
 
 def test_an_update_takes_over_and_no_question_is_dropped(folder: Path) -> None:
@@ -171,7 +242,7 @@ def test_work_goes_on_until_what_waits_is_done(folder: Path) -> None:
         stopping.start()
         until(lambda: not server.engine.is_ready)
         assert httpx.get(f"{server.url}/ready").status_code == 503
-        assert httpx.get(f"{server.url}/search", params={"q": "late"}).status_code == 429
+        assert httpx.get(f"{server.url}/search", params={"q": "late"}).status_code == 503
         encoder.let.set()
         asking.wait()
         stopping.join(30)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import search
@@ -135,6 +136,42 @@ def test_a_key(folder: Path) -> None:
             assert KEY not in str(told.value)
 
 
+def test_a_key_as_its_file_holds_it(folder: Path) -> None:
+    settings = ServerSettings(port=0, api_key=KEY)
+    with served(folder, settings) as server, Client(server.url, api_key=f"{KEY}\n") as client:
+        assert client.search("refunds")
+
+
+@pytest.mark.parametrize("key", [f"{KEY}\r\nX: y", "kéy-that-nobody-guesses", "two words"])
+def test_a_key_that_is_none_is_not_shown(key: str) -> None:
+    with pytest.raises(SettingsError, match=r"^api_key: no API key\.") as told:
+        Client(api_key=key)
+    assert key.split()[0] not in str(told.value)
+
+
+def test_numbers_of_other_libraries(asked: Searcher | Client) -> None:
+    assert len(asked.search("refunds", np.int64(2))) == 2  # type: ignore[arg-type]
+    assert len(asked.search("refunds", per_language=np.int64(1))) == 2  # type: ignore[arg-type]
+
+
+def test_an_empty_query_is_told_by_its_number(asked: Searcher | Client) -> None:
+    queries = [f"refunds {n}" for n in range(70)]
+    queries[40] = " "
+    with pytest.raises(QueryError, match=r"^query 41 of 70 is empty; ask with at least one word\.$"):
+        asked.search_batch(queries)
+
+
+@pytest.mark.parametrize("passage_id", ["..", "", "/", "x", "0" * 19, "../languages", "0" * 20 + "\n"])
+def test_ids_that_are_none(asked: Searcher | Client, passage_id: str) -> None:
+    with pytest.raises(QueryError, match="the index holds no passage"):
+        asked.passage(passage_id)
+
+
+def test_half_a_character_cannot_be_sent(server: Served) -> None:
+    with Client(server.url) as client, pytest.raises(QueryError, match="half a character"):
+        client.search("\ud800")
+
+
 def test_a_server_that_is_not_there() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -173,7 +210,7 @@ def test_another_program_that_answers(answer: bytes) -> None:
         thread.start()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         with Client(url) as client, pytest.raises(ServerError, match="not as manytongues does"):
-            client.search("refunds")
+            client.passage("0" * 20)
         thread.join(20)
 
 

@@ -102,6 +102,7 @@ def test_what_the_index_holds(server: Served) -> None:
     found = httpx.get(f"{server.url}/languages").json()
     LanguagesModel.model_validate(found)
     assert found["documents"] == 5
+    assert found["limits"] == {"k": 100, "per_language": 20, "context": 10}
     assert [one["lang"] for one in found["languages"]] == ["en", "lt"]
     assert sum(one["passages"] for one in found["languages"]) == found["passages"]
 
@@ -132,6 +133,9 @@ def test_alive_ready_and_counted(server: Served) -> None:
         ("/search?q=a&k=many", 422, "k: Input should be a valid integer"),
         ("/search?q=a&mode=odd", 422, "mode: Input should be 'dense', 'hybrid' or 'lexical'"),
         ("/search?q=a&per_lang=2", 422, "per_lang: is no parameter of this address; /openapi.json lists them"),
+        ("/search?q=a&q=b", 422, "q: comes more than once; send it once"),
+        ("/search?q=a&lang=en&lang=lt", 422, "lang: comes more than once; send it once (languages as te,fa)"),
+        ("/passages/x?context=1&context=1", 422, "context: comes more than once"),
         ("/search?q=a&lang=xx", 400, "the index holds no passage in 'xx'; it holds en, lt."),
         ("/search?q=a&lang=,", 400, "no language is named; the index holds en, lt."),
         ("/passages/x?context=-1", 422, "context: Input should be greater"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import threading
@@ -115,6 +116,59 @@ def test_a_request_that_never_ends(server: Served, sent: tuple[bytes, ...]) -> N
     answer = talk(server.port, *sent)
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"within 0.5 seconds" in answer
+
+
+@pytest.mark.parametrize("request_line", ["GET /health", "HEAD /", "OPTIONS /", "GET /web/app.js"])
+def test_a_body_that_nobody_awaits_holds_no_connection(server: Served, request_line: str) -> None:
+    head = f"{request_line} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 ")
+        with contextlib.suppress(ConnectionError):  # or this byte comes after the end
+            connection.sendall(b"x")
+            while connection.recv(65536):
+                pass
+
+
+def test_a_body_that_came_whole_leaves_the_connection_open(server: Served) -> None:
+    one = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n{}"
+    last = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    assert talk(server.port, one, one, last, pause=0.1).count(b"HTTP/1.1 200 ") == 3
+
+
+FILE = b"GET /web/app.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+def unread(port: int, n_requests: int, window: int) -> socket.socket:
+    """Return a connection that has asked and takes nothing of the answers yet."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+    connection.settimeout(10)
+    connection.connect(("127.0.0.1", port))
+    connection.sendall(FILE * n_requests)
+    return connection
+
+
+def taken(connection: socket.socket, most: int, pause: float) -> int:
+    """Return how many bytes come until the end, or until there are as many as these."""
+    received = 0
+    with contextlib.suppress(ConnectionError):
+        while received < most and (part := connection.recv(65536)):
+            received += len(part)
+            time.sleep(pause)
+    return received
+
+
+@pytest.mark.parametrize(("rests", "come_whole"), [(1.5, False), (0.0, True)])
+def test_answers_may_be_taken_slowly_but_not_never(folder: Path, rests: float, *, come_whole: bool) -> None:
+    n = 1000
+    with served(folder, limited(write_timeout=0.5)) as server:
+        total = n * len(httpx.get(f"{server.url}/web/app.js").content)
+        with unread(server.port, n, 65536) as connection:
+            time.sleep(rests)
+            began = time.monotonic()
+            assert (taken(connection, total, 0.0 if rests else 0.01) >= total) is come_whole
+            assert rests or time.monotonic() - began > 1
 
 
 def test_a_connection_may_rest_between_requests(server: Served) -> None:

@@ -61,6 +61,7 @@ def test_the_schema_names_every_address(server: Served) -> None:
     for path, methods in paths.items():
         for operation in methods.values():
             assert ("security" in operation) is (path not in ("/health", "/ready"))
+            assert {"414", "431", "503"} <= set(operation["responses"])
             assert ("422" in operation["responses"]) is (path in ("/search", "/passages/{passage_id}", "/languages"))
 
 

@@ -82,6 +82,10 @@ def test_the_key_is_in_no_figure_and_no_schema(server: Served) -> None:
         ("localhost.evil.example", 400),
         ("192.168.1.7", 400),
         ("", 400),
+        ("[::1]evil", 400),
+        ("[::1", 400),
+        ("localhost:80:evil", 400),
+        ("localhost:evil", 400),
     ],
 )
 def test_a_name_that_leads_here_from_elsewhere(server: Served, host: str, status: int) -> None:
@@ -135,7 +139,14 @@ def test_settings_that_cannot_be() -> None:
         with pytest.raises(SettingsError, match=r"^--cors .*: no origin"):
             settings_from("127.0.0.1", 0, None, (origin,), (), Limits())
     allowed = ("https://good.example:8443", "http://[::1]:80", "*")
-    assert settings_from("127.0.0.1", 0, None, allowed, (), Limits()).origins == allowed
+    told = ("https://good.example:8443", "http://[::1]", "*")
+    assert settings_from("127.0.0.1", 0, None, allowed, (), Limits()).origins == told
+    for origin in ("https://Good.Example", "https://good.example:443"):
+        assert settings_from("127.0.0.1", 0, None, (origin,), (), Limits()).origins == ("https://good.example",)
+    for name in ("good.example:8443", "https://good.example", "*.example", "good.example/", "fd00::1", ""):
+        with pytest.raises(SettingsError, match=r"^--allow-host .*: no name of a machine"):
+            settings_from("127.0.0.1", 0, None, (), (name,), Limits())
+    assert settings_from("127.0.0.1", 0, None, (), ("[fd00::1]", "A.b"), Limits()).hosts == ("fd00::1", "A.b")
     with pytest.raises(SettingsError, match="no address of this machine"):
         is_loopback("no-such-name.invalid")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from search.searcher import Searcher
     from search.server.jobs import Answer
+    from search.server.settings import Limits
     from search.server.sources import Shortener
 
 JSON = "application/json"
@@ -42,12 +43,13 @@ def shorten(found: dict[str, Any], shown: Shortener) -> dict[str, Any]:
     return found
 
 
-def languages_data(searcher: Searcher) -> Mapping[str, Any]:
-    """Return what an index holds, most passages first."""
+def languages_data(searcher: Searcher, limits: Limits) -> Mapping[str, Any]:
+    """Return what an index holds, most passages first, and how much may be asked for at a time."""
     counts = searcher.manifest.counts
     ordered = sorted(counts.languages.items(), key=lambda item: (-item[1], item[0]))
     return {
         "passages": counts.passages,
         "documents": counts.documents,
         "languages": [{"lang": lang, "passages": n} for lang, n in ordered],
+        "limits": {"k": limits.max_k, "per_language": limits.max_per_language, "context": limits.max_context},
     }

@@ -22,7 +22,7 @@ from search.server.answers import JSON, answer_data, error_json, languages_data,
 from search.server.auth import is_loopback
 from search.server.batching import Engine
 from search.server.guard import Admission, App, Guard, report
-from search.server.jobs import BusyError, Options
+from search.server.jobs import BusyError, EndingError, Options
 from search.server.metrics import CONTENT_TYPE, Metrics
 from search.server.pages import INDEX, PageFile, read_pages
 from search.server.settings import Limits, ServerSettings
@@ -85,6 +85,10 @@ def add_errors(api: FastAPI, engine: Engine, metrics: Metrics) -> None:
     async def busy(_: Request, error: Exception) -> Response:
         return failed(429, f"{error}. Ask again in a second.", {"retry-after": "1"})
 
+    @api.exception_handler(EndingError)
+    async def ending(_: Request, error: Exception) -> Response:
+        return failed(503, str(error), {"retry-after": "5"})
+
     @api.exception_handler(RequestValidationError)
     async def wrong_parameters(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -118,6 +122,31 @@ def told_problem(problem: Mapping[str, Any]) -> str:
     return f"{where}: {problem['msg']}"
 
 
+def check_named_once(request: Request) -> None:
+    """Check that no parameter of an address comes twice: all but one would be left out.
+
+    Raises:
+        RequestValidationError: When one does.
+    """
+    names = [name for name, _ in request.query_params.multi_items()]
+    if len(names) != len(request.query_params):
+        twice = next(name for name in names if names.count(name) > 1)
+        told = "comes more than once; send it once (languages as te,fa)"
+        raise RequestValidationError([{"type": "repeated", "loc": ("query", twice), "msg": told}])
+
+
+REFUSED: Responses = {
+    414: {"model": schema.ErrorModel, "description": "The address is too long."},
+    431: {"model": schema.ErrorModel, "description": "The headers are too long."},
+    503: {
+        "description": "The server ends, or has too many connections (then in plain text).",
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/ErrorModel"}},
+            "text/plain": {"schema": {"type": "string"}},
+        },
+    },
+}
+"""What any address may answer; of a body, 408 and 413 come before it is known whether the address takes one."""
 ERRORS: Responses = {
     400: {"model": schema.ErrorModel, "description": "A query or filter that cannot be answered."},
     401: {"model": schema.ErrorModel, "description": "No key, or a wrong one."},
@@ -128,8 +157,9 @@ ERRORS: Responses = {
         "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
     },
     500: {"model": schema.ErrorModel, "description": "An error of the server, with its number in the log."},
+    **REFUSED,
 }
-LONG_URL: Responses = {414: {"model": schema.ErrorModel, "description": "The address is too long."}}
+HOST: Responses = {400: {"model": schema.ErrorModel, "description": "The Host header names another machine."}}
 LONG_BODY: Responses = {
     408: {"model": schema.ErrorModel, "description": "The body did not come in time."},
     413: {"model": schema.ErrorModel, "description": "The body is too long."},
@@ -166,9 +196,10 @@ def add_search(api: FastAPI, engine: Engine, settings: ServerSettings) -> None:
         model_config = ConfigDict(strict=True)  # JSON has numbers and truth values of its own
         queries: list[Text] = Field(min_length=1, max_length=limits.max_queries, description="In any language.")
 
-    @api.get("/search", responses={200: {"model": schema.SearchModel}, **ERRORS, **LONG_URL}, tags=["search"])
-    async def search(asked: Annotated[AskedOne, Query()]) -> Response:
+    @api.get("/search", responses={200: {"model": schema.SearchModel}, **ERRORS}, tags=["search"])
+    async def search(asked: Annotated[AskedOne, Query()], request: Request) -> Response:
         """Find the passages closest to a query, across all languages."""
+        check_named_once(request)
         began = time.perf_counter()
         (answer,) = await engine.search((asked.q,), asked.options)
         data = answer_data(answer, engine.shown)
@@ -199,14 +230,16 @@ def add_passages(api: FastAPI, engine: Engine, settings: ServerSettings) -> None
 
     @api.get(
         "/passages/{passage_id}",
-        responses={200: {"model": schema.PassageModel}, **not_there, **ERRORS, **LONG_URL},
+        responses={200: {"model": schema.PassageModel}, **not_there, **ERRORS},
         tags=["passages"],
     )
     async def passage(
         passage_id: Annotated[str, Path(max_length=64, description="As hits have it.", examples=["0" * 20])],
         asked: Annotated[Around, Query()],
+        request: Request,
     ) -> Response:
         """Return a passage with what stands before and after it in its document."""
+        check_named_once(request)
         try:
             found = await engine.call(lambda searcher: searcher.passage(passage_id, context=asked.context).to_dict())
         except QueryError as error:
@@ -215,26 +248,31 @@ def add_passages(api: FastAPI, engine: Engine, settings: ServerSettings) -> None
 
     @api.get("/languages", responses={200: {"model": schema.LanguagesModel}, **ERRORS}, tags=["passages"])
     async def languages() -> Response:
-        """Return what the index holds."""
-        return Response(to_json(await engine.call(languages_data)), media_type=JSON)
+        """Return what the index holds, and how much may be asked for at a time."""
+        return Response(to_json(await engine.call(lambda searcher: languages_data(searcher, limits))), media_type=JSON)
 
 
 def add_status(api: FastAPI, engine: Engine, metrics: Metrics, settings: ServerSettings) -> None:
     """Add /health, /ready and /metrics."""
     not_ready: Responses = {503: {"model": schema.StatusModel, "description": "Not now."}}
 
-    @api.get("/health", responses={200: {"model": schema.StatusModel}}, tags=["status"])
+    @api.get("/health", responses={200: {"model": schema.StatusModel}, **HOST, **REFUSED}, tags=["status"])
     async def health() -> Response:
         """Tell that the process is alive."""
         return Response(to_json({"status": "ok"}), media_type=JSON)
 
-    @api.get("/ready", responses={200: {"model": schema.StatusModel}, **not_ready}, tags=["status"])
+    @api.get("/ready", responses={200: {"model": schema.StatusModel}, **HOST, **REFUSED, **not_ready}, tags=["status"])
     async def ready() -> Response:
         """Tell whether questions are answered."""
         is_ready = engine.is_ready
         return Response(to_json({"status": "ready" if is_ready else "ending"}), 200 if is_ready else 503, None, JSON)
 
-    text: Responses = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, 401: ERRORS[401]}
+    text: Responses = {
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        401: ERRORS[401],
+        **HOST,
+        **REFUSED,
+    }
 
     @api.get("/metrics", responses=text, response_class=Response, tags=["status"])
     async def figures() -> Response:

@@ -19,6 +19,10 @@ _LONGEST_KEY = 1024
 _KEY = re.compile(rf"[!-~]{{{SHORTEST_KEY},{_LONGEST_KEY}}}")
 """Letters, digits and signs that a header can carry."""
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
+_DEFAULT_PORT = {"http": ":80", "https": ":443"}
+_NAME = re.compile(r"[A-Za-z0-9._\-]+|\[[0-9A-Fa-f:.]+\]")
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]]+))(?::\d*)?")
+"""A Host header: an IPv6 address in brackets, or a name; and a port."""
 OPEN_PATHS = frozenset({"/", "/health", "/ready"})
 OPEN_BELOW = "/web/"
 
@@ -35,13 +39,26 @@ def settings_from(
     for origin in origins:
         if origin != "*" and not _ORIGIN.fullmatch(origin):
             raise SettingsError(f"--cors {origin!r}: no origin. Write it as https://host or http://host:port, or '*'.")
+    for name in hosts:
+        if not _NAME.fullmatch(name):
+            raise SettingsError(
+                f"--allow-host {name!r}: no name of a machine. Write it without scheme, port and path, as "
+                "search.example; an IPv6 address in brackets."
+            )
     key = read_key(key_file)
     if not key and not is_loopback(host):
         raise SettingsError(
             f"--host {host}: others can reach this server there, so it needs an API key. Put one into a file "
             f"(`openssl rand -hex 32`) and name it with --api-key-file, or set {KEY_VARIABLE}."
         )
-    return ServerSettings(host, port, key, tuple(origins), tuple(hosts), limits)
+    names = tuple(name.strip("[]") for name in hosts)
+    return ServerSettings(host, port, key, tuple(map(_as_sent, origins)), names, limits)
+
+
+def _as_sent(origin: str) -> str:
+    """Return an origin as browsers write it: in lower case, without the port that goes without saying."""
+    scheme, separator, _ = origin.lower().partition(":")
+    return origin.lower().removesuffix(_DEFAULT_PORT[scheme]) if separator else origin
 
 
 def read_key(file: str | None) -> str:
@@ -103,7 +120,10 @@ def host_is_allowed(header: bytes, names: Collection[str]) -> bool:
         names: Further names that may be used, in lower case.
     """
     text = header.decode("latin-1").strip().lower()
-    name = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0]
+    found = _HOST.fullmatch(text)
+    if found is None:
+        return False
+    name = found[1] or found[2]
     if name == "localhost" or name in names:
         return True
     try:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from index.errors import TonguesError
-from search.server.jobs import Answer, BusyError, Job, Options
+from search.checks import check_queries
+from search.server.jobs import Answer, BusyError, EndingError, Job, Options
 from search.server.sources import Shortener
 
 if TYPE_CHECKING:
@@ -34,18 +37,23 @@ class Engine:
 
     def __init__(self, searcher: Searcher, directory: str, limits: Limits, metrics: Metrics) -> None:
         self._searcher = searcher
-        self._directory = directory
+        self._place = f"{Path(directory)}: "  # as errors begin that tell where
         self._limits = limits
         self._metrics = metrics
         self._waiting: deque[Job] = deque()
         self._n_open = 0  # counted in the event loop alone
+        self._open: set[Job] = set()  # as this
+        self.when_broken: Callable[[], None] = lambda: None
+        """Called in the event loop when nothing can be searched any more."""
+        self.is_broken = False
+        """Whether that is so."""
         self._wake = threading.Condition()
         self._stopping = False
         self._next_refresh = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self.shown = Shortener(searcher.manifest.sources)
         """Shortens the sources of the generation that is read."""
-        self._thread = threading.Thread(target=self._run, name="search", daemon=True)
+        self._thread = threading.Thread(target=self._run_to_the_end, name="search", daemon=True)
 
     def warm_up(self) -> None:
         """Search one and many, so that no question pays for what is made at the first one; before ``start``."""
@@ -71,20 +79,23 @@ class Engine:
     @property
     def is_ready(self) -> bool:
         """Whether questions are answered."""
-        return self._thread.is_alive() and not self._stopping
+        return self._thread.is_alive() and not self._stopping and not self.is_broken
 
     def told(self, error: Exception) -> str:
         """Return an error's message without the place of the index on this machine."""
-        return str(error).replace(self._directory, "the index")
+        text = str(error)
+        return f"the index: {text.removeprefix(self._place)}" if text.startswith(self._place) else text
 
     async def search(self, queries: Sequence[str], options: Options) -> list[Answer]:
         """Answer queries together with whatever else waits.
 
         Raises:
             BusyError: When too many requests wait, or this one waited too long.
+            EndingError: When the server ends.
             QueryError: When they cannot be answered.
             TonguesError: When the index cannot be read.
         """
+        check_queries(queries)  # one that is refused later has all that wait with it searched one by one
         found: list[Answer] = await self._submit(queries=tuple(queries), options=options)
         return found
 
@@ -92,7 +103,7 @@ class Engine:
         """Do something else that needs the searcher, in its turn.
 
         Raises:
-            BusyError: As ``search``.
+            BusyError, EndingError: As ``search``.
             TonguesError: What the work raises.
         """
         found: T = await self._submit(call=work)
@@ -100,14 +111,15 @@ class Engine:
 
     async def _submit(self, **what: Any) -> Any:
         loop = asyncio.get_running_loop()
-        if self._n_open >= self._limits.max_concurrent or not self.is_ready:
+        if not self.is_ready:
+            raise EndingError
+        if self._n_open >= self._limits.max_concurrent:
             self._metrics.turned_away.inc()
-            raise BusyError(
-                f"the server is busy ({self._n_open} requests wait)" if self.is_ready else "the server is ending"
-            )
+            raise BusyError(f"the server is busy ({self._n_open} requests wait)")
         job = Job(loop.create_future(), time.monotonic() + self._limits.timeout, **what)
         self._n_open += 1
         self._metrics.waiting.set(self._n_open)
+        self._open.add(job)
         with self._wake:
             self._waiting.append(job)
             self._wake.notify()
@@ -117,6 +129,7 @@ class Engine:
         finally:
             job.dropped = True
             timer.cancel()
+            self._open.discard(job)
             self._n_open -= 1
             self._metrics.waiting.set(self._n_open)
 
@@ -124,6 +137,20 @@ class Engine:
         if not job.future.done():
             self._metrics.timeouts.inc()
             job.future.set_exception(BusyError(f"the answer took longer than {self._limits.timeout:g} seconds"))
+
+    def _run_to_the_end(self) -> None:
+        try:
+            self._run()
+        except BaseException as error:
+            log.critical("the thread that searches has ended, so the server ends", exc_info=error)
+            assert self._loop is not None
+            self.is_broken = True
+            with contextlib.suppress(RuntimeError):  # the loop has ended before
+                self._loop.call_soon_threadsafe(self._give_up)
+
+    def _give_up(self) -> None:
+        _resolve([(job, None, EndingError()) for job in self._open])
+        self.when_broken()
 
     def _run(self) -> None:
         while batch := self._take():
@@ -158,7 +185,7 @@ class Engine:
         try:
             found = iter(self._answers([query for job in jobs for query in job.queries], options))
             return [(job, [next(found) for _ in job.queries], None) for job in jobs]
-        except Exception:
+        except BaseException:
             return [_outcome(job, partial(self._answers, job.queries, options)) for job in jobs]
 
     def _answers(self, queries: Sequence[str], options: Options) -> list[Answer]:
@@ -214,6 +241,10 @@ def _outcome(job: Job, work: Callable[[], Any]) -> Outcome:
         return job, work(), None
     except Exception as error:  # whatever it is, the one who asked is told
         return job, None, error
+    except BaseException as error:  # so a library in Rust tells that it failed; it must not end the thread
+        failed = RuntimeError(f"a library failed: {error!r}")
+        failed.__cause__ = error
+        return job, None, failed
 
 
 def _resolve(outcomes: Sequence[Outcome]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.server.answers import JSON, error_json
 from search.server.auth import has_key, host_is_allowed, is_open
+from search.server.jobs import EndingError
 
 if TYPE_CHECKING:
     from search.server.metrics import Metrics
@@ -23,6 +24,7 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 log = logging.getLogger(__name__)
 
+COME_BACK: Headers = [(b"retry-after", b"5")]
 COMMON_HEADERS: Headers = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -81,6 +83,9 @@ class Guard:
             await self._app(scope, receive, send_guarded)
         except RefusedError as error:
             await refuse(send_guarded, error)
+        except asyncio.CancelledError:  # the server ends, and has waited for this as long as it may
+            if not status:
+                await refuse(send_guarded, RefusedError(503, str(EndingError()), closes=True, headers=COME_BACK))
         except Exception as error:
             if not status:
                 await refuse(send_guarded, RefusedError(500, report(error, self._metrics), closes=True))

@@ -18,6 +18,13 @@ class BusyError(Exception):
     """More requests wait than may, or one waited too long; the client should come back."""
 
 
+class EndingError(Exception):
+    """The server ends; what was asked of it is not answered."""
+
+    def __init__(self) -> None:
+        super().__init__("the server is ending. Ask again once it runs again.")
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How queries are searched; queries with equal options are searched together.

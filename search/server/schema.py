@@ -112,12 +112,21 @@ class LanguageModel(Model):
     passages: int
 
 
+class LimitsModel(Model):
+    """The most that a request may ask for."""
+
+    k: int
+    per_language: int
+    context: int = Field(description="Passages before and after one.")
+
+
 class LanguagesModel(Model):
     """What the index holds, most passages first."""
 
     passages: int
     documents: int
     languages: list[LanguageModel]
+    limits: LimitsModel
 
 
 class StatusModel(Model):

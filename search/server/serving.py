@@ -137,6 +137,10 @@ class GracefulServer(uvicorn.Server):
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def end(self) -> None:
+        """End in order, as by a signal."""
+        self.should_exit = True
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End."""
         if self.should_exit:
@@ -146,26 +150,31 @@ class GracefulServer(uvicorn.Server):
 
 
 class PatientProtocol(H11Protocol):
-    """Waits for the line and headers of a request, but not forever."""
+    """Waits for a client to send a request's head and to take its answer, but not forever."""
 
     head_timeout = 10.0
+    write_timeout = 60.0
     _timer: asyncio.TimerHandle | None = None
+    _stall: asyncio.TimerHandle | None = None
 
     @classmethod
     def within(cls, limits: Limits) -> type[PatientProtocol]:
-        """Return the protocol with a server's limit."""
-        return type(cls.__name__, (cls,), {"head_timeout": limits.head_timeout})
+        """Return the protocol with a server's limits."""
+        waits = {"head_timeout": limits.head_timeout, "write_timeout": limits.write_timeout}
+        return type(cls.__name__, (cls,), waits)
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait."""
         super().connection_made(transport)
         self.access_log = False  # it names the queries; the setting alone leaves it to the loggers of the program
+        transport.set_write_buffer_limits(high=0)  # so writing is paused whenever something is not taken yet
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._no_more()
         super().connection_lost(exc)
+        self._taken()
 
     def data_received(self, data: bytes) -> None:
         """Wait from the first byte of a request's head until its last."""
@@ -174,6 +183,37 @@ class PatientProtocol(H11Protocol):
             self._no_more()
         elif self._timer is None:
             self._wait()
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request; after an answer to one whose body was not awaited there is none."""
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY:  # no timer would run while it comes
+            self.transport.close()
+
+    def pause_writing(self) -> None:
+        """Wait for the client to take what is written, also where the connection is to be closed after it."""
+        super().pause_writing()
+        self._await_taking()
+
+    def resume_writing(self) -> None:
+        """Wait no more: all is taken."""
+        self._taken()
+        super().resume_writing()
+
+    def _await_taking(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._stall = self.loop.call_later(self.write_timeout, self._still_left, left)
+
+    def _still_left(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() < before:
+            self._await_taking()
+        else:
+            self.transport.abort()
+
+    def _taken(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
     def _wait(self) -> None:
         self._timer = self.loop.call_later(self.head_timeout, self._too_slow)

@@ -27,6 +27,7 @@ class Limits:
         timeout: Seconds that a request may wait for its answer.
         body_timeout: Seconds that a client may take to send its body.
         head_timeout: Seconds that a client may take to send a request's line and headers.
+        write_timeout: Seconds that a client may take nothing of its answer.
         keep_alive: Seconds that a connection stays open for the next request.
         stop_timeout: Seconds that a server which is told to end may take for what is in flight.
         refresh_pause: Seconds until a generation that could not be read is tried again.
@@ -46,6 +47,7 @@ class Limits:
     timeout: float = 30.0
     body_timeout: float = 10.0
     head_timeout: float = 10.0
+    write_timeout: float = 60.0
     keep_alive: int = 30
     stop_timeout: int = 10
     refresh_pause: float = 5.0
