@@ -77,6 +77,24 @@ def test_back_and_forward(page: Page, served: Served) -> None:
     assert page.title() == "manytongues"
 
 
+def test_the_skip_link_asks_nothing_anew(page: Page, served: Served) -> None:
+    asked: list[str] = []
+    page.goto(served.url(q="Kaip dėžės nukentėjo paštomate?", lang="lt"))
+    answered(page)
+    page.locator("article", has_text="11-parcel-lockers").first.locator(".more").click()
+    page.wait_for_selector(".in-context")
+    page.on("request", lambda request: asked.append(request.url))
+    page.locator("a[href='#results']").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => location.hash === '#results'")
+    page.wait_for_timeout(200)
+    page.go_back()
+    page.wait_for_function("() => location.hash === ''")
+    page.wait_for_timeout(200)
+    assert [url for url in asked if not url.endswith("favicon.svg")] == []  # which browsers ask when they like
+    assert page.locator(".in-context").count() == 1
+
+
 def test_the_latest_question_wins(page: Page, served: Served) -> None:
     slow: list[Route] = []
     page.route("**/search?q=slow*", lambda route: slow.append(route))

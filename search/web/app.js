@@ -209,7 +209,9 @@ at("forget").addEventListener("click", () => {
   run();
 });
 addEventListener("popstate", () => {
-  state = readState(location.search);
+  const next = readState(location.search);
+  if (writeState(next) === writeState(state)) return; // a place within the page, as the skip link's
+  state = next;
   showState();
   run();
 });
