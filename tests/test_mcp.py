@@ -222,10 +222,13 @@ def test_what_cannot_be_opened_ends_it(tmp_path: Path) -> None:
     assert result.stderr.decode().startswith(f"Error: {tmp_path / 'none'}: there is no such directory.")
 
 
-@pytest.mark.parametrize("absent", ["mcp", "mcp.server.mcpserver"])
-def test_without_the_sdk_or_with_one_too_old(absent: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", ["sys.modules['mcp'] = None", "sys.path.insert(0, {old!r})"])
+def test_without_the_sdk_or_with_one_too_old(change: str, tmp_path: Path) -> None:
+    (tmp_path / "mcp" / "server").mkdir(parents=True)
+    (tmp_path / "mcp" / "__init__.py").touch()
+    (tmp_path / "mcp" / "server" / "__init__.py").touch()  # the first SDK had no mcp.server.mcpserver
     without = (
-        f"import sys; sys.modules[{absent!r}] = None\n"
+        f"import sys; {change.format(old=str(tmp_path))}\n"
         f"sys.argv = ['tongues', 'mcp', '--index', {str(tmp_path / 'none')!r}]; from search.cli import run; run()"
     )
     result = run([sys.executable, "-c", without])  # it is told before anything is opened
