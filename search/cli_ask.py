@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import sys
@@ -25,7 +24,7 @@ from search.cli_options import (
 from search.completion import Languages
 from search.paint import paint_for
 from search.rank_settings import RankSettings
-from search.render import printable, render_answer
+from search.render import json_line, printable, render_answer
 from search.terminal import progress_for
 
 if TYPE_CHECKING:
@@ -154,7 +153,7 @@ def search(
             hits = searcher.search(asked, k, lang=lang, per_language=per_language, settings=settings, explain=explain)
             if as_json:
                 for hit in hits:
-                    click.echo(json.dumps(hit.to_dict(), ensure_ascii=False))
+                    click.echo(json_line(hit.to_dict()))
             else:
                 width = shutil.get_terminal_size((100, 24)).columns
                 seen = searcher.detect_language(asked)

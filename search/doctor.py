@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from index.config import OFFLINE_MODEL, Backend, ModelSettings
-from index.encoder import settings_for
+from index.encoder import Encoder, settings_for
+from index.errors import SettingsError
 from index.manifest import Manifest
 
 
@@ -62,24 +63,62 @@ def examine(
     Raises:
         SettingsError: For an unknown backend, or a number of threads out of range.
     """
-    from search.doctor_index import look_at_index
-    from search.doctor_machine import look_at_libraries, look_at_machine
-    from search.doctor_model import look_at_model
-    from search.doctor_speed import measure_index, measure_start
-
-    yield from look_at_machine(threads)
-    yield from look_at_libraries()
     manifest: Manifest | None = None
-    of_index: list[Finding] = []
-    if directory is not None:
-        manifest, of_index = look_at_index(directory, deep=deep)
-    if manifest:
-        settings = settings_for(manifest.encoder, model, backend, threads)
-    else:
-        settings = ModelSettings(model or OFFLINE_MODEL, backend=backend, threads=threads)
-    encoder, of_model = look_at_model(settings, manifest.encoder if manifest else None)
-    yield from of_model
+    encoder: Encoder | None = None
+
+    def look_at_index() -> Iterable[Finding]:
+        from search import doctor_index
+
+        nonlocal manifest
+        if directory is None:
+            return []
+        manifest, findings = doctor_index.look_at_index(directory, deep=deep)
+        return findings
+
+    def look_at_model() -> Iterable[Finding]:
+        from search import doctor_model
+
+        nonlocal encoder
+        if manifest:
+            settings = settings_for(manifest.encoder, model, backend, threads)
+        else:
+            settings = ModelSettings(model or OFFLINE_MODEL, backend=backend, threads=threads)
+        encoder, findings = doctor_model.look_at_model(settings, manifest.encoder if manifest else None)
+        return findings
+
+    def measure_start() -> Iterable[Finding]:
+        from search import doctor_speed
+
+        return doctor_speed.measure_start()
+
+    def measure_index() -> Iterable[Finding]:
+        from search import doctor_speed
+
+        if encoder and manifest and directory is not None:
+            return doctor_speed.measure_index(directory, manifest, encoder)
+        return []
+
+    from search.doctor_machine import look_at_libraries, look_at_machine
+
+    yield from _guarded("machine", "looked at", lambda: look_at_machine(threads))
+    yield from _guarded("libraries", "looked at", look_at_libraries)
+    of_index = list(_guarded("index", "looked at", look_at_index))
+    yield from _guarded("model", "looked at", look_at_model)
     yield from of_index
-    yield from measure_start()
-    if encoder and manifest and directory is not None:
-        yield from measure_index(directory, manifest, encoder)
+    yield from _guarded("speed", "start", measure_start)
+    yield from _guarded("speed", "search", measure_index)
+
+
+def _guarded(section: str, name: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """Yield what is found; that it cannot be looked at, as where a library is broken, is a finding too.
+
+    Raises:
+        SettingsError: When it is asked for in a way that there is none of.
+    """
+    try:
+        yield from look()
+    except SettingsError:
+        raise
+    except Exception as error:  # a broken library may raise anything
+        remedy = "Mend what fails above, if anything does. If not, this is a defect: report it with this line."
+        yield Finding(section, name, State.FAIL, f"cannot be looked at: {type(error).__name__}: {error}", remedy)

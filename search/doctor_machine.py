@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from index.files import home
 from index.version import __version__
 from search.doctor import Finding, State
+from search.doctor_imports import broken_of
 
 NEEDED = [
     "charset-normalizer",
@@ -145,24 +147,35 @@ def network_drive(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
 
 
 def look_at_libraries() -> Iterator[Finding]:
-    """Yield what is found of the libraries that are needed, and of those that extras bring."""
-    missing = [name for name in NEEDED if version_of(name) is None]
-    if missing:
-        remedy = f"pip install {' '.join(missing)}"
-        yield Finding("libraries", "needed", State.FAIL, f"not installed: {', '.join(missing)}", remedy)
+    """Yield what is found of the libraries that are needed, and of those that extras bring: are they whole?"""
+    versions = {name: version_of(name) for name in (*NEEDED, *itertools.chain(*EXTRAS.values()))}
+    broken = broken_of([name for name, version in versions.items() if version is not None])
+    missing = [name for name in NEEDED if versions[name] is None]
+    unfit = [name for name in NEEDED if name in broken]
+    if missing or unfit:
+        remedy = " ".join(["pip install", *(["--force-reinstall"] if unfit else []), *missing, *unfit])
+        yield Finding("libraries", "needed", State.FAIL, _told_lacks(missing, unfit, broken), remedy)
     else:
-        told = [f"{name} {version_of(name)}" for name in ("faiss-cpu", "numpy", "sentence-transformers", "tokenizers")]
+        told = [f"{name} {versions[name]}" for name in ("faiss-cpu", "numpy", "sentence-transformers", "tokenizers")]
         yield Finding("libraries", "needed", State.OK, f"all {len(NEEDED)}: {', '.join(told)}, …")
     for extra, names in EXTRAS.items():
         install = f"pip install 'manytongues[{extra}]'"
-        there = {name: version_of(name) for name in names}
-        absent = [name for name, version in there.items() if version is None]
+        absent = [name for name in names if versions[name] is None]
+        unfit = [name for name in names if name in broken]
         if len(absent) == len(names):
             yield Finding("libraries", extra, State.OK, f"not installed; if you want it: {install}")
-        elif absent:
-            yield Finding("libraries", extra, State.WARN, f"in part: without {', '.join(absent)}", install)
+        elif absent or unfit:
+            remedy = f"pip install --upgrade --force-reinstall {' '.join(unfit)}" if unfit else install
+            yield Finding("libraries", extra, State.WARN, _told_lacks(absent, unfit, broken), remedy)
         else:
-            yield Finding("libraries", extra, State.OK, ", ".join(f"{name} {one}" for name, one in there.items()))
+            yield Finding("libraries", extra, State.OK, ", ".join(f"{name} {versions[name]}" for name in names))
+
+
+def _told_lacks(missing: Sequence[str], unfit: Sequence[str], broken: Mapping[str, str]) -> str:
+    """Say which libraries are not installed, and which cannot be imported and why."""
+    told = [f"not installed: {', '.join(missing)}"] if missing else []
+    told += [f"cannot be imported: {', '.join(f'{name} ({broken[name]})' for name in unfit)}"] if unfit else []
+    return "; ".join(told)
 
 
 def version_of(distribution: str) -> str | None:

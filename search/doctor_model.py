@@ -13,6 +13,7 @@ from index.errors import BackendError, TonguesError
 from index.files import home
 from index.models import ModelFiles, known_model
 from search.doctor import Finding, State
+from search.doctor_imports import broken_of
 from search.doctor_machine import size_of, told_size, version_of
 
 SAME = ("The shop gives the money back within two weeks.", "Parduotuvė grąžina pinigus per dvi savaites.")
@@ -92,10 +93,14 @@ def _backend(settings: ModelSettings, files: ModelFiles | None) -> Iterator[Find
         yield Finding("model", "computed by", state, f"not OpenVINO{instead}", str(error))
         return
     version = version_of("openvino")
-    if files is None:
+    folder = exported(files, settings)[1] if files else None
+    if not (folder and is_whole(folder)) and (why := _no_nncf()):
+        text = f"OpenVINO {version} is not prepared, and {why}{instead}"
+        yield Finding("model", "computed by", state, text, "pip install --force-reinstall nncf")
+        return
+    if folder is None:
         yield Finding("model", "computed by", State.OK, f"OpenVINO {version} runs here")
         return
-    folder = exported(files, settings)[1]
     reason, record = refusal(folder)
     if is_whole(folder):
         text = f"OpenVINO {version}: {folder}, {told_size(size_of(folder))}"
@@ -106,6 +111,14 @@ def _backend(settings: ModelSettings, files: ModelFiles | None) -> Iterator[Find
     else:
         remedy = "The first build or search makes it, once: that question takes a minute."
         yield Finding("model", "computed by", State.WARN, f"OpenVINO {version}, not prepared yet", remedy)
+
+
+def _no_nncf() -> str:
+    """Return why there is no NNCF, which prepares a model for OpenVINO; "" when there is."""
+    if version_of("nncf") is None:
+        return "nncf is not installed"
+    broken = broken_of(["nncf"])
+    return f"nncf cannot be imported ({broken['nncf']})" if broken else ""
 
 
 def _loaded(seconds: float, computed_by: str) -> Finding:

@@ -318,7 +318,7 @@ def serve(
         TonguesError: When the index or its model cannot be opened.
     """
     with needs("mcp", "serving by the Model Context Protocol"):
-        import mcp.server  # noqa: F401
+        import mcp.server.mcpserver  # noqa: F401 not in an SDK before 2
     with _stdout_to_stderr():
         searcher = Searcher.open(directory, model=model, backend=backend, threads=threads, progress=progress)
     with searcher, ThreadPoolExecutor(1) as pool:

@@ -148,10 +148,7 @@ def editor_command(editor: str, path: Path, line: int) -> tuple[str, ...]:
     Raises:
         InputError: When it cannot be parsed.
     """
-    try:
-        words = shlex.split(editor, posix=os.name == "posix")
-    except ValueError as error:
-        raise InputError(f"the editor {editor!r} cannot be parsed ({error}). Mend VISUAL or EDITOR.") from error
+    words = _words_of(editor, "editor", "VISUAL or EDITOR")
     name = Path(words[0].strip('"')).name.lower().removesuffix(".exe").removesuffix(".cmd")
     if name in _GOTO:
         return (*words, "--goto", f"{path}:{line}")
@@ -164,10 +161,26 @@ def editor_command(editor: str, path: Path, line: int) -> tuple[str, ...]:
     return (*words, str(path))
 
 
+def _words_of(command: str, what: str, variable: str) -> list[str]:
+    """Return a program and its options as a variable of the environment has them.
+
+    Raises:
+        InputError: When it cannot be parsed.
+    """
+    try:
+        return shlex.split(command, posix=os.name == "posix")
+    except ValueError as error:
+        raise InputError(f"the {what} {command!r} cannot be parsed ({error}). Mend {variable}.") from error
+
+
 def _browser_command(address: str, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what opens an address in a browser: the one named, or one that goes to a place in a local file."""
+    """Return what opens an address in a browser: the one named, or one that goes to a place in a local file.
+
+    Raises:
+        InputError: When the one named cannot be parsed, or there is none.
+    """
     for named in environ.get("BROWSER", "").split(os.pathsep):
-        words = shlex.split(named) if named.strip() else []
+        words = _words_of(named, "browser", "BROWSER")
         if words and shutil.which(words[0], path=environ.get("PATH")):
             filled = [word.replace("%s", address) for word in words]
             return tuple(filled if filled != words else [*words, address])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ _FIRST_STRONG_ISOLATE = "\u2068"
 _POP_ISOLATE = "\u2069"
 _RIGHT_TO_LEFT = ("R", "AL", "AN")
 """Unicode's classes of characters that are written from right to left."""
-# What would steer the terminal or leave its isolate. The text stored and the JSON output keep it.
+# What would steer the terminal or leave its isolate. The text stored keeps it, and the JSON output in escapes.
 _STEERING = re.compile("[\u2028-\u202e\u2066-\u2069\x00-\x1f\x7f-\x9f]")
 
 _WORD = re.compile(r"\S+")
@@ -56,6 +57,11 @@ def isolate_runs(runs: Sequence[tuple[str, str]], paint: Paint) -> str:
     if not any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for text, _ in shown for char in text):
         return paint.runs(shown)  # a path that is copied from the line must be the path
     return f"{_FIRST_STRONG_ISOLATE}{paint.runs(shown)}{_POP_ISOLATE}"
+
+
+def json_line(value: object) -> str:
+    """Return JSON on one line in which what would steer a terminal is escaped: to a program it is the same."""
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def printable(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import time
@@ -14,7 +13,7 @@ from index.errors import QueryError, TonguesError
 from search.completion_words import offered_languages
 from search.paint import PLAIN, Paint
 from search.rank_settings import Balance, Mode, RankSettings
-from search.render import printable, render_answer, render_hits
+from search.render import json_line, printable, render_answer, render_hits
 from search.shell_lines import PROMPT, interruptible, read_lines
 
 if TYPE_CHECKING:
@@ -176,7 +175,7 @@ class Shell:
             "more": self._more,
             "open": self._open,
             "again": lambda _: self._again(),
-            "json": lambda _: [json.dumps(hit.to_dict(), ensure_ascii=False) for hit in self.hits],
+            "json": lambda _: [json_line(hit.to_dict()) for hit in self.hits],
             "info": lambda _: self._info(),
         }
         if name in of_answers:

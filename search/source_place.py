@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from index.config import FieldNames
 from index.errors import InputError
 from index.readers.decoding import read_text
-from index.readers.registry import find_record, is_supported
+from index.readers.registry import find_record, is_supported, suffix_of
 from index.readers.source_file import SourceFile
 
 if TYPE_CHECKING:
@@ -18,31 +18,9 @@ if TYPE_CHECKING:
     from search.hits import Hit
 
 _CHANGED = "it has changed since it was indexed, and the passage is not where it was"
-_OF_PROGRAMS = frozenset(
-    [
-        ".doc",
-        ".docx",
-        ".epub",
-        ".gif",
-        ".jpeg",
-        ".jpg",
-        ".odp",
-        ".ods",
-        ".odt",
-        ".pdf",
-        ".png",
-        ".ppt",
-        ".pptx",
-        ".rtf",
-        ".svg",
-        ".tif",
-        ".tiff",
-        ".xls",
-        ".xlsx",
-    ]
-)
-"""Formats that are no text to edit, though some are written in letters."""
-_PACKED = frozenset([".7z", ".bz2", ".gz", ".tar", ".tgz", ".xz", ".zip", ".zst"])
+_OF_PROGRAMS = (".docx", ".epub", ".odp", ".odt", ".pdf", ".pptx")
+"""Formats that are no text to edit."""
+_PACKED = (".gz", ".zip")
 _WEB = (".htm", ".html", ".xhtml")
 
 
@@ -80,6 +58,8 @@ def find_place(hit: Hit, manifest: Manifest) -> SourcePlace:
     if hit.source.startswith(("http://", "https://")):
         return SourcePlace(Path(), url=hit.source, fragment=_words(hit))
     path, member = _find_file(hit, manifest)
+    if not is_supported(suffix_of(path.name)):  # the system would run some files, and an index may be anybody's
+        raise InputError(f"{path}: is not of a format that is indexed, so it is not opened. Look at it yourself first.")
     suffix = path.suffix.lower()
     if member or suffix in _PACKED:
         told = member or hit.doc_id
@@ -89,8 +69,6 @@ def find_place(hit: Hit, manifest: Manifest) -> SourcePlace:
     if suffix in _OF_PROGRAMS:
         page = hit.page if suffix == ".pdf" else None
         return SourcePlace(path, fragment=f"page={page}" if page else "")
-    if not is_supported(suffix):  # the system would run some files, and an index may be anybody's
-        raise InputError(f"{path}: is not of a format that is indexed, so it is not opened. Look at it yourself first.")
     return _in_text(hit, path, manifest.settings)
 
 

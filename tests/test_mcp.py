@@ -222,12 +222,16 @@ def test_what_cannot_be_opened_ends_it(tmp_path: Path) -> None:
     assert result.stderr.decode().startswith(f"Error: {tmp_path / 'none'}: there is no such directory.")
 
 
-def test_without_the_sdk(index: Path) -> None:
+@pytest.mark.parametrize("change", ["sys.modules['mcp'] = None", "sys.path.insert(0, {old!r})"])
+def test_without_the_sdk_or_with_one_too_old(change: str, tmp_path: Path) -> None:
+    (tmp_path / "mcp" / "server").mkdir(parents=True)
+    (tmp_path / "mcp" / "__init__.py").touch()
+    (tmp_path / "mcp" / "server" / "__init__.py").touch()  # the first SDK had no mcp.server.mcpserver
     without = (
-        "import sys; sys.modules['mcp'] = None\n"
-        f"sys.argv = ['tongues', 'mcp', '--index', {str(index)!r}]; from search.cli import run; run()"
+        f"import sys; {change.format(old=str(tmp_path))}\n"
+        f"sys.argv = ['tongues', 'mcp', '--index', {str(tmp_path / 'none')!r}]; from search.cli import run; run()"
     )
-    result = run([sys.executable, "-c", without])
+    result = run([sys.executable, "-c", without])  # it is told before anything is opened
     assert result.returncode == 1
     assert result.stderr.decode().strip().endswith("pip install 'manytongues[mcp]'")
 

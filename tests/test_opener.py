@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -168,7 +169,7 @@ def test_what_is_no_text_opens_in_a_browser_or_by_the_system(
 ) -> None:
     (sources / "a.txt").write_text(TEXT, "utf-8")
     hit, manifest = found(built(sources, "a.txt"), "sheep graze hills")
-    for name in ("a b#1.pdf", "page.html", "deck.pptx", "files.zip", "tool.desktop"):
+    for name in ("a b#1.pdf", "page.html", "deck.pptx", "files.zip"):
         (sources / name).write_bytes(b"%")
     pdf = as_if(hit, source="a b#1.pdf", locator="page=3")
     monkeypatch.setenv("DISPLAY", ":9")
@@ -194,10 +195,34 @@ def test_what_is_no_text_opens_in_a_browser_or_by_the_system(
     )
     assert open_hit(as_if(hit, source="files.zip/in/side.txt"), manifest).endswith("look for in/side.txt in it.")
     assert programs.calls() == [("xdg-open", [str(sources / "files.zip")])] * 2
-    with pytest.raises(InputError, match=r"tool\.desktop: is not of a format that is indexed"):
-        open_hit(as_if(hit, source="tool.desktop"), manifest)  # the system would run it
     open_hit(as_if(hit, source="https://example.org/a?b=1", text="Two words", highlight=(0, 0)), manifest)
     assert programs.calls() == [("my-browser", ["--new", "https://example.org/a?b=1#:~:text=Two%20words"])]
+
+
+@pytest.mark.parametrize(
+    ("source", "file"),
+    [
+        *((name, name) for name in ("tool.desktop", "a.doc", "a.XLS", "picture.svg", "a.7z", "a.tgz", "none", ".pdf")),
+        *((name, name) for name in ("tool.desktop.gz", "bare.gz")),
+        ("tool.desktop/in/side.txt", "tool.desktop"),
+        ("{folder}/a.doc", "a.doc"),
+    ],
+)
+@windows
+def test_what_is_not_indexed_is_not_opened(
+    source: str, file: str, sources: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index may be anybody's, and name any file."""
+    (sources / "a.txt").write_text(TEXT, "utf-8")
+    hit, manifest = found(built(sources, "a.txt"), "sheep graze hills")
+    (sources / file).write_bytes(b"%")
+    monkeypatch.setenv("DISPLAY", ":9")
+    monkeypatch.setenv("EDITOR", "nano")
+    for name in ("xdg-open", "nano", "firefox"):
+        programs.add(name)
+    with pytest.raises(InputError, match=rf"/{re.escape(file)}: is not of a format that is indexed"):
+        open_hit(as_if(hit, source=source.format(folder=sources)), manifest)
+    assert programs.calls() == []
 
 
 @windows
@@ -214,6 +239,11 @@ def test_programs_that_are_not_there_or_fail(
     monkeypatch.setenv("VISUAL", "unclosed 'quote")
     with pytest.raises(InputError, match=r"cannot be parsed .* Mend VISUAL or EDITOR"):
         open_hit(hit, manifest)
+    page = sources / "page.html"
+    page.write_text("<p>Sheep graze on hills.")
+    monkeypatch.setenv("BROWSER", f"nowhere{os.pathsep}unclosed 'quote")
+    with pytest.raises(InputError, match=r"the browser \"unclosed 'quote\" cannot be parsed .* Mend BROWSER"):
+        open_hit(as_if(hit, source="page.html"), manifest)
     programs.add("nano", status=3)
     monkeypatch.setenv("VISUAL", "nano")
     with pytest.raises(InputError, match="nano: ended with status 3"):

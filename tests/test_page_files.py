@@ -47,7 +47,7 @@ def test_every_string_is_in_one_place_and_used() -> None:
     made = {f"at_{kind}" for kind in ("page", "slide", "chapter")} | {
         f"theme_{one}" for one in ("system", "light", "dark")
     }
-    made |= {"away", "away_how", "busy", "loading", "broken", "broken_how", "refused"}
+    made |= {"away", "away_how", "busy", "loading", "broken", "broken_how", "refused", "refused_how"}
     assert keys - in_page - quoted - made == set()
     asked = set(re.findall(r'\btold(?:Nodes)?\(\s*"(\w+)"', ALL_SCRIPTS))
     assert asked <= keys

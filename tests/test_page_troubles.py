@@ -209,6 +209,38 @@ def test_a_server_that_fails(content: str, page: Page, served: Served) -> None:
     answered(page)
 
 
+@pytest.mark.parametrize(("status", "content"), [(403, ""), (404, "<html>proxy</html>"), (413, "{}"), (422, "[]")])
+def test_a_refusal_that_is_not_the_servers_own_is_told_too(
+    status: int, content: str, page: Page, served: Served
+) -> None:
+    page.route("**/search?*", lambda route: route.fulfill(status=status, body=content))
+    page.goto(served.url(q="ferry"))
+    page.wait_for_selector("#problem:not([hidden])")
+    if status == 403:  # as if by a key that is not accepted
+        assert page.locator("#key").is_visible()
+        return
+    assert page.inner_text("#problem-title") == "The server cannot answer this"
+    assert page.inner_text("#problem p").startswith("It did not say why")
+    page.unroute("**/search?*")
+    page.get_by_role("button", name="Try again").click()
+    answered(page)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"), [(422, "That is the most around it"), (404, "no passage has this id"), (413, "no passage")]
+)
+def test_only_the_limit_of_the_context_is_told_as_such(status: int, told: str, page: Page, served: Served) -> None:
+    error = {"error": "no passage has this id"}
+    page.goto(served.url(q="Kaip dėžės nukentėjo paštomate?", lang="lt"))
+    answered(page)
+    page.route("**/passages/*context=2*", lambda route: route.fulfill(status=status, json=error))
+    entry = page.locator("article", has_text="11-parcel-lockers").first
+    entry.locator(".more").click()
+    page.wait_for_selector(".in-context")
+    entry.locator(".more").click()
+    page.wait_for_function("told => document.getElementById('found').textContent.includes(told)", arg=told)
+
+
 def test_what_the_server_refuses_is_told_in_its_words(page: Page, served: Served) -> None:
     page.goto(served.url(q="ferry", lang="te,xx"))
     page.wait_for_selector("#problem:not([hidden])")

@@ -77,6 +77,38 @@ def test_back_and_forward(page: Page, served: Served) -> None:
     assert page.title() == "manytongues"
 
 
+def test_no_count_is_offered_that_the_server_refuses(page: Page, served: Served) -> None:
+    def limited(route: Route) -> None:
+        limits = {"k": 10, "per_language": 3, "context": 2}
+        route.fulfill(json={**route.fetch().json(), "limits": limits})
+
+    page.route("**/languages", limited)
+    options = "() => [...document.querySelectorAll('#many option')].map(o => o.value).join()"
+    page.goto(served.url(q=REFUND))
+    page.wait_for_function(f"() => ({options})() === '5,10'")
+    page.goto(served.url(q=REFUND, group=50))
+    page.wait_for_function(f"() => ({options})() === '1,2,3,20'")  # the most of any server
+    answered(page)
+
+
+def test_the_skip_link_asks_nothing_anew(page: Page, served: Served) -> None:
+    asked: list[str] = []
+    page.goto(served.url(q="Kaip dėžės nukentėjo paštomate?", lang="lt"))
+    answered(page)
+    page.locator("article", has_text="11-parcel-lockers").first.locator(".more").click()
+    page.wait_for_selector(".in-context")
+    page.on("request", lambda request: asked.append(request.url))
+    page.locator("a[href='#results']").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => location.hash === '#results'")
+    page.wait_for_timeout(200)
+    page.go_back()
+    page.wait_for_function("() => location.hash === ''")
+    page.wait_for_timeout(200)
+    assert [url for url in asked if not url.endswith("favicon.svg")] == []  # which browsers ask when they like
+    assert page.locator(".in-context").count() == 1
+
+
 def test_the_latest_question_wins(page: Page, served: Served) -> None:
     slow: list[Route] = []
     page.route("**/search?q=slow*", lambda route: slow.append(route))

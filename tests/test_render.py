@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from index.stored import Occurrence
 from search.hits import Hit
-from search.render import columns, isolate, printable, render_answer, render_hits, snippet
+from search.render import columns, isolate, json_line, printable, render_answer, render_hits, snippet
 
 FSI, PDI = "\u2068", "\u2069"
 OPENERS = "\u202a\u202b\u202d\u202e\u2066\u2067\u2068"
@@ -143,6 +144,15 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
     assert isolate("a\x1b[31mb\x07\u202ec\u2069d\u2029e\x9bf\x7fg\rh") == "a[31mbcdefgh"
     assert printable("x.txt\x1b]0;title\x07: \u2067bad\n") == "x.txt]0;title: bad"
     assert isolate("نیم\u200cفاصله") == f"{FSI}نیم\u200cفاصله{PDI}"  # a joiner belongs to the word
+
+
+@given(st.text())
+def test_json_is_the_same_and_steers_no_terminal(text: str) -> None:
+    steering = "\x1b[2J\x7f\x9b31m\u202e\u2066\u2028"
+    line = json_line({"text": f"žąsis {text}{steering}"})
+    assert json.loads(line) == {"text": f"žąsis {text}{steering}"}
+    assert printable(line) == line
+    assert line.startswith('{"text": "žąsis ')
 
 
 @given(st.text(), st.integers(1, 60))

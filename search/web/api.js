@@ -22,11 +22,12 @@ export const key = {
   },
 };
 
-/** `kind`: away, key, busy, loading, refused or broken; `wait` in seconds, where the server names it. */
+/** `kind`: away, key, busy, loading, refused or broken; `status` and `wait` in seconds, where the server names them. */
 export class Problem extends Error {
-  constructor(kind, message = "", wait = 0) {
+  constructor(kind, message = "", { status = 0, wait = 0 } = {}) {
     super(message);
     this.kind = kind;
+    this.status = status;
     this.wait = wait;
   }
 }
@@ -58,13 +59,16 @@ export async function ask(path, parameters = {}, signal = undefined) {
     body = await response.json();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem(response.ok ? "broken" : kindOf(response.status), "", waitOf(response));
+    throw response.ok ? new Problem("broken") : problemOf(response);
   }
   if (!response.ok) {
-    const why = typeof body?.error === "string" ? body.error : "";
-    throw new Problem(kindOf(response.status), why, waitOf(response));
+    throw problemOf(response, typeof body?.error === "string" ? body.error : "");
   }
   return body;
+}
+
+function problemOf(response, why = "") {
+  return new Problem(kindOf(response.status), why, { status: response.status, wait: waitOf(response) });
 }
 
 function waitOf(response) {

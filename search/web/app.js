@@ -40,11 +40,17 @@ function showState() {
   at("group").setAttribute("aria-checked", String(state.group > 0));
   at("mode").value = state.mode;
   at("balance").value = state.balance;
-  const [many, counts] = state.group ? [state.group, COUNTS_EACH] : [state.k, COUNTS];
-  const all = [...new Set([...counts, many])].sort((a, b) => a - b);
-  at("many").replaceChildren(...all.map((n) => make("option", { value: n, selected: n === many }, told("number", { n }))));
+  showCounts();
   at("many-label").textContent = told(state.group ? "how_many_each" : "how_many");
   document.title = state.q ? `${state.q} – manytongues` : "manytongues";
+}
+
+/** Offer the counts that the server gives. */
+function showCounts() {
+  const [many, counts] = state.group ? [state.group, COUNTS_EACH] : [state.k, COUNTS];
+  const most = held?.limits?.[state.group ? "per_language" : "k"] ?? Infinity;
+  const all = [...new Set([...counts.filter((n) => n <= most), many])].sort((a, b) => a - b);
+  at("many").replaceChildren(...all.map((n) => make("option", { value: n, selected: n === many }, told("number", { n }))));
 }
 
 /** Ask with another state, as a new entry of the history. */
@@ -149,6 +155,7 @@ async function holdings(signal) {
     return;
   }
   chips.hold(held.languages);
+  showCounts();
   const documents = told("documents", { n: held.documents });
   at("holdings").textContent = told("holdings", { n: held.passages, documents });
   at("holdings").hidden = false;
@@ -209,7 +216,9 @@ at("forget").addEventListener("click", () => {
   run();
 });
 addEventListener("popstate", () => {
-  state = readState(location.search);
+  const next = readState(location.search);
+  if (writeState(next) === writeState(state)) return; // a place within the page, as the skip link's
+  state = next;
   showState();
   run();
 });

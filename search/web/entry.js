@@ -11,6 +11,8 @@ const LONGEST_WHOLE_MARK = 400;
 /** Characters between two passages that are more than the blank lines there. */
 const LEFT_OUT = 4;
 const DOT = " · ";
+/** What the server answers to a number above its limit. */
+const BEYOND_LIMIT = 422;
 
 let number_of_entries = 0;
 const score = new Intl.NumberFormat(locale, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
@@ -123,7 +125,7 @@ export class Entry {
       this.less.hidden = false;
       if (found.before.length < wanted && found.after.length < wanted) this.noMore("all_context");
     } catch (problem) {
-      if (problem.kind === "refused" && this.context) this.noMore("most_context");
+      if (problem.status === BEYOND_LIMIT && this.context) this.noMore("most_context");
       else this.fail(problem);
     } finally {
       this.article.removeAttribute("aria-busy");

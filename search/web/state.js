@@ -14,7 +14,7 @@ export function readState(search) {
   return {
     q: given.get("q") ?? "",
     lang: [...new Set((given.get("lang") ?? "").split(",").filter(Boolean))],
-    group: number(given.get("group"), 100),
+    group: number(given.get("group"), 20),
     mode: among("mode", MODES),
     balance: among("balance", BALANCES),
     k: number(given.get("k"), 100) || PLAIN.k,

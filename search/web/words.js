@@ -91,6 +91,7 @@ const en = {
   busy_still: "It stayed busy. Try again in a while.",
   loading: "The server is getting ready",
   refused: "The server cannot answer this",
+  refused_how: "It did not say why: something between this page and the server may have answered. Try again, or ask whoever runs it.",
   broken: "Something went wrong on the server",
   broken_how: "Its log tells more. Try again; if it stays, “tongues verify --index DIR” checks the index.",
   again: "Try again",
