@@ -239,7 +239,7 @@ class OpenVinoEncoder(PromptedEncoder):
 
     def _cut_few(self, texts: Sequence[str], max_tokens: int | None, *, special: bool = True) -> list[list[int]] | None:
         """Return the ids of a few short texts, None when they are others, or the whole tokenizer is open already."""
-        if self._tokenizer is not None or self._few is None or sum(map(len, texts)) > _SHORT:
+        if self._tokenizer is not None or self._few is None or len(texts) > _FEW or sum(map(len, texts)) > _SHORT:
             return None
         cut = [self._few.encode(text, max_tokens, special=special) for text in texts]
         known = [ids for ids in cut if ids is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import unicodedata
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _QUERY_BATCH = 256
 """Queries searched together, so that memory does not grow with their number."""
+_BORDER_TOKENS = 8
+"""Tokens that a query may have beside those of its letters: a space before it, marks of its ends."""
 _MOST_CONTEXT = 1_000
 """Passages before and after one that are given at most."""
 
@@ -261,6 +264,10 @@ class Searcher:
 
     def unread_tokens(self, query: str) -> int:
         """Return how many tokens at a query's end are more than the model reads; 0 for any ordinary query."""
+        # No tokenizer makes more tokens than bytes, once it has composed letters, and a few at the borders.
+        most = len(unicodedata.normalize("NFKC", query).encode("utf-8", "replace")) + _BORDER_TOKENS
+        if most <= self._encoder.query_tokens:
+            return 0
         return max(0, self._encoder.count_tokens([query])[0] - self._encoder.query_tokens)
 
     def notice(self, query: str) -> str:
