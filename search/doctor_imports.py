@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from functools import cache
 
 _MODULES = {
     "faiss-cpu": "faiss",
@@ -32,8 +32,9 @@ os._exit(0)
 """
 
 
-def broken_of(distributions: Sequence[str]) -> dict[str, str]:
-    """Return which of the installed distributions cannot be imported, and why.
+@cache
+def broken_of(distributions: tuple[str, ...]) -> dict[str, str]:
+    """Return which of the installed distributions cannot be imported, and why; asked once of the same ones.
 
     Raises:
         OSError: When no process can be started.

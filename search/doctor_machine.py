@@ -149,7 +149,7 @@ def network_drive(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
 def look_at_libraries() -> Iterator[Finding]:
     """Yield what is found of the libraries that are needed, and of those that extras bring: are they whole?"""
     versions = {name: version_of(name) for name in (*NEEDED, *itertools.chain(*EXTRAS.values()))}
-    broken = broken_of([name for name, version in versions.items() if version is not None])
+    broken = broken_of(tuple(name for name, version in versions.items() if version is not None))
     missing = [name for name in NEEDED if versions[name] is None]
     unfit = [name for name in NEEDED if name in broken]
     if missing or unfit:

@@ -117,7 +117,7 @@ def _no_nncf() -> str:
     """Return why there is no NNCF, which prepares a model for OpenVINO; "" when there is."""
     if version_of("nncf") is None:
         return "nncf is not installed"
-    broken = broken_of(["nncf"])
+    broken = broken_of(("nncf",))
     return f"nncf cannot be imported ({broken['nncf']})" if broken else ""
 
 

@@ -25,6 +25,7 @@ from search.ranking import Ranker
 from search.rerank import MOST, Scorer, rerank
 
 if TYPE_CHECKING:
+    from index.records import Vectors
     from search.scoring import Ranked
 
 _QUERY_BATCH = 256
@@ -179,8 +180,18 @@ class Searcher:
         per_language: int | None = None,
         settings: RankSettings | None = None,
         explain: bool = False,
+        vectors: Vectors | None = None,
     ) -> list[list[Hit]]:
         """Return the hits of each query, as ``search`` does; many at once are faster.
+
+        Args:
+            queries: In any language the model reads.
+            k: The most hits of each; not used with ``per_language``.
+            lang: Only passages of this language, or of these.
+            per_language: Return this many hits of each language instead.
+            settings: How to rank; the defaults when None.
+            explain: Give each hit the words that it shares with the query.
+            vectors: What ``embed`` gave for the queries, shape (n, dim), where that was done before.
 
         Raises:
             QueryError: As ``search``; an empty query is told by its number.
@@ -206,14 +217,25 @@ class Searcher:
         hits: list[list[Hit]] = []
         for at in range(0, len(queries), _QUERY_BATCH):
             part = queries[at : at + _QUERY_BATCH]
-            vectors = None if settings.mode == Mode.LEXICAL else self._encoder.encode_queries(part)
-            found = self._ranker.rank(part, vectors, self._depth(k, per_language), settings, groups)
+            if settings.mode == Mode.LEXICAL:
+                of_queries = None
+            else:
+                of_queries = self.embed(part) if vectors is None else vectors[at : at + _QUERY_BATCH]
+            found = self._ranker.rank(part, of_queries, self._depth(k, per_language), settings, groups)
             of_part = self._make_hits(part, found, explain=explain and settings.mode != Mode.DENSE)
             if self._reranker:
                 grouped = per_language is not None
                 of_part = [rerank(one, self._reranker, per_language or k, grouped=grouped) for one in of_part]
             hits += of_part
         return hits
+
+    def embed(self, queries: Sequence[str]) -> Vectors:
+        """Return the vectors of queries, shape (n, dim), unit rows; while another thread searches by others, too.
+
+        Args:
+            queries: In any language the model reads.
+        """
+        return self._encoder.encode_queries(queries)
 
     def passage(self, passage_id: str, *, context: int = 0) -> PassageInContext:
         """Return a passage by its id, with what stands around it in its document.

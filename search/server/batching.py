@@ -13,12 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from index.background import Background
 from index.errors import TonguesError
 from search.checks import check_queries
+from search.rank_settings import Mode
 from search.server.jobs import Answer, BusyError, EndingError, Job, Options
 from search.server.sources import Shortener
 
 if TYPE_CHECKING:
+    from index.records import Vectors
     from search.searcher import Searcher
     from search.server.metrics import Metrics
     from search.server.settings import Limits
@@ -32,7 +35,8 @@ class Engine:
     """Owns the searcher, which is for one thread at a time, and answers requests in the order they came.
 
     A request that comes while nothing is worked on is begun at once. While a batch is worked on, others wait, and the
-    next batch takes all of them, up to a bound: the more there is to do, the cheaper each is.
+    next batch takes all of them, up to a bound: the more there is to do, the cheaper each is. While the model computes
+    the vectors of one batch, the one before is ranked.
     """
 
     def __init__(self, searcher: Searcher, directory: str, limits: Limits, metrics: Metrics) -> None:
@@ -48,6 +52,7 @@ class Engine:
         self.is_broken = False
         """Whether that is so."""
         self._wake = threading.Condition()
+        self._embedding = threading.Lock()  # the model is for one thread at a time
         self._stopping = False
         self._next_refresh = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -153,23 +158,57 @@ class Engine:
         self.when_broken()
 
     def _run(self) -> None:
-        while batch := self._take():
-            self._refresh()
-            groups: dict[Options, list[Job]] = {}
-            for job in batch:
-                if job.dropped or time.monotonic() > job.deadline:
-                    continue
-                if job.call is None:
-                    groups.setdefault(job.options, []).append(job)
-                else:
-                    self._deliver([_outcome(job, partial(job.call, self._searcher))])
-            for options, jobs in groups.items():
-                self._deliver(self._search_together(jobs, options))
+        batch = self._take()
+        self._embed(batch)
+        while batch:
+            following = self._take(wait=False)
+            ahead = Background(partial(self._embed, following)) if following else None
+            self._work(batch)
+            if ahead:
+                ahead.result()
+            else:
+                following = self._take()
+                self._embed(following)
+            batch = following
 
-    def _take(self) -> list[Job]:
-        """Wait for work; return what waits, up to the queries of a batch, or nothing at the end."""
+    def _embed(self, batch: Sequence[Job]) -> None:
+        """Have the model compute the vectors of a batch; where it cannot, the search tells why, query by query."""
+        jobs = [job for job in batch if job.call is None and job.options.mode != Mode.LEXICAL and not job.dropped]
+        if not jobs:
+            return
+        try:
+            with self._embedding:
+                vectors = self._searcher.embed([query for job in jobs for query in job.queries])
+        except BaseException as error:
+            log.debug("a batch could not be embedded: %r", error)
+            return
+        start = 0
+        for job in jobs:
+            job.vectors = vectors[start : start + len(job.queries)]
+            start += len(job.queries)
+
+    def _work(self, batch: Sequence[Job]) -> None:
+        """Answer a batch."""
+        self._refresh()
+        groups: dict[Options, list[Job]] = {}
+        for job in batch:
+            if job.dropped or time.monotonic() > job.deadline:
+                continue
+            if job.call is None:
+                groups.setdefault(job.options, []).append(job)
+            else:
+                self._deliver([_outcome(job, partial(job.call, self._searcher))])
+        for options, jobs in groups.items():
+            self._deliver(self._search_together(jobs, options))
+
+    def _take(self, *, wait: bool = True) -> list[Job]:
+        """Wait for work; return what waits, up to the queries of a batch, or nothing at the end.
+
+        Args:
+            wait: Whether to wait; nothing is returned where nothing waits, otherwise.
+        """
         with self._wake:
-            while not self._waiting and not self._stopping:
+            while wait and not self._waiting and not self._stopping:
                 self._wake.wait()
             batch: list[Job] = []
             n_queries = 0
@@ -183,12 +222,14 @@ class Engine:
     def _search_together(self, jobs: Sequence[Job], options: Options) -> list[Outcome]:
         """Answer jobs by one search; where that cannot be, each by its own, so that a bad one fails alone."""
         try:
-            found = iter(self._answers([query for job in jobs for query in job.queries], options))
+            queries = [query for job in jobs for query in job.queries]
+            found = iter(self._answers(queries, options, _together([job.vectors for job in jobs])))
             return [(job, [next(found) for _ in job.queries], None) for job in jobs]
         except BaseException:
-            return [_outcome(job, partial(self._answers, job.queries, options)) for job in jobs]
+            with self._embedding:
+                return [_outcome(job, partial(self._answers, job.queries, options)) for job in jobs]
 
-    def _answers(self, queries: Sequence[str], options: Options) -> list[Answer]:
+    def _answers(self, queries: Sequence[str], options: Options, vectors: Vectors | None = None) -> list[Answer]:
         searcher = self._searcher
         self._metrics.batches.observe(len(queries))
         found = searcher.search_batch(
@@ -198,6 +239,7 @@ class Engine:
             per_language=options.per_language,
             settings=options.ranking,
             explain=options.explain,
+            vectors=vectors,
         )
         return [
             Answer(query, searcher.detect_language(query), searcher.notice(query), hits)
@@ -234,6 +276,14 @@ class Engine:
             self._loop.call_soon_threadsafe(_resolve, outcomes)
         except RuntimeError:  # the loop has ended: nobody waits any more
             log.debug("nobody waits for %d answers", len(outcomes))
+
+
+def _together(vectors: Sequence[Vectors | None]) -> Vectors | None:
+    """Return vectors of several jobs in one array; None where one has none."""
+    import numpy as np
+
+    known = [one for one in vectors if one is not None]
+    return np.concatenate(known) if len(known) == len(vectors) else None
 
 
 def _outcome(job: Job, work: Callable[[], Any]) -> Outcome:

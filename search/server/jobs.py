@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from search.rank_settings import Balance, Mode, RankSettings
 
 if TYPE_CHECKING:
+    from index.records import Vectors
     from search.hits import Hit
     from search.searcher import Searcher
 
@@ -79,6 +80,7 @@ class Job:
         options: How.
         call: Something else that needs the searcher.
         dropped: Whether nobody waits for it any more.
+        vectors: Of the queries, shape (n, dim), once they are there.
     """
 
     future: asyncio.Future[Any]
@@ -87,3 +89,4 @@ class Job:
     options: Options = Options()
     call: Callable[[Searcher], Any] | None = None
     dropped: bool = False
+    vectors: Vectors | None = None
