@@ -17,7 +17,7 @@ from search.terminal import progress_for
 def mcp(directory: str, model: str | None, backend: str, threads: int, quiet: bool) -> None:
     """Serve an index to language models, by the Model Context Protocol over standard input and output.
 
-    A host (Claude Desktop, Claude Code and others) starts this command and ends it; it offers the tools `search` and
+    A host, which talks to a language model, starts this command and ends it; it offers the tools `search` and
     `get_context`, and the languages of the index as a resource. Updates of the index are followed. Needs
     manytongues[mcp].
 

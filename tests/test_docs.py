@@ -149,7 +149,7 @@ def calls(line: str) -> Iterator[list[str]]:
     yield call
 
 
-OTHER_PROGRAMS = {"claude", "curl", "docker", "eval", "export", "make", "pip", "source"}
+OTHER_PROGRAMS = {"curl", "docker", "eval", "export", "make", "pip", "source"}
 SHELL = [(block.where, line) for block in blocks("sh") for line in block.text.splitlines() if line.strip()]
 
 
