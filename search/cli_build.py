@@ -158,13 +158,13 @@ def build_and_report(
         with terminable():
             report = build_index(sources, out, settings=settings, strict=strict, progress=progress, ahead=ahead)
     except StrictError as error:
-        show_rejected(error.rejected)
+        show_rejected(error.rejected, quiet=quiet)
         raise
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"What is in {out} is as it was. Run the same again: what was embedded is kept."
         ) from None
-    show_rejected(report.rejected)
+    show_rejected(report.rejected, quiet=quiet)
     if not quiet:
         _show_report(report)
 
@@ -196,11 +196,12 @@ def _settings(options: dict[str, Any]) -> BuildSettings:
     )
 
 
-def show_rejected(rejected: Sequence[Rejected]) -> None:
-    """Tell on standard error what could not be read."""
+def show_rejected(rejected: Sequence[Rejected], *, quiet: bool = False) -> None:
+    """Tell on standard error what could not be read; when quiet, nothing of what nobody asked for."""
     from search.render import printable
 
     shown = 20
+    rejected = [one for one in rejected if not (quiet and one.passed_over)]
     for one in rejected[:shown]:
         click.echo(printable(f"{'passed over' if one.passed_over else 'not read'}: {one}"), err=True)
     if len(rejected) > shown:

@@ -122,13 +122,13 @@ def import_ready(
             progress=progress_for(quiet),
         )
     except StrictError as error:
-        show_rejected(error.rejected)
+        show_rejected(error.rejected, quiet=quiet)
         raise
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"What is in {out} is as it was. Run the same again: sentences embedded are kept."
         ) from None
-    show_rejected(report.build.rejected)
+    show_rejected(report.build.rejected, quiet=quiet)
     if not quiet:
         click.echo(_told(report), err=True)
 

@@ -74,7 +74,7 @@ def update(
                     directory, paths, encoder=encoder, dry_run=dry_run, strict=strict, progress=progress
                 )
         except StrictError as error:
-            show_rejected(error.rejected)
+            show_rejected(error.rejected, quiet=quiet)
             raise
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
@@ -83,7 +83,7 @@ def update(
         told.append(report)
         if before == [report.rejected] and _is_nothing(report):
             return  # of what is watched, something changed that is not indexed
-        show_rejected(report.rejected)
+        show_rejected(report.rejected, quiet=quiet)
         if dry_run:
             for line in _plan(report):
                 click.echo(line)

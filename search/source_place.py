@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ _CHANGED = "it has changed since it was indexed, and the passage is not where it
 _OF_PROGRAMS = (".docx", ".epub", ".odp", ".odt", ".pdf", ".pptx")
 """Formats that are no text to edit."""
 _PACKED = (".gz", ".zip")
+_RETOLD = (".eml", ".mbox", ".srt", ".vtt")
+"""Text to edit, of which passages are only a part, and written otherwise."""
 _WEB = (".htm", ".html", ".xhtml")
 
 
@@ -69,6 +72,8 @@ def find_place(hit: Hit, manifest: Manifest) -> SourcePlace:
     if suffix in _OF_PROGRAMS:
         page = hit.page if suffix == ".pdf" else None
         return SourcePlace(path, fragment=f"page={page}" if page else "")
+    if suffix in _RETOLD:
+        return _in_retold(hit, path, str(manifest.settings.get("encoding") or ""))
     return _in_text(hit, path, manifest.settings)
 
 
@@ -116,6 +121,29 @@ def _in_text(hit: Hit, path: Path, settings: Mapping[str, Any]) -> SourcePlace:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}). Check its rights.") from error
     offset, notice = _offset(hit, text)
     return SourcePlace(path, line=line_at(text, offset), is_text=True, notice=notice)
+
+
+def _in_retold(hit: Hit, path: Path, encoding: str) -> SourcePlace:
+    """Return the line of a cue's time, or of a hit's first words, in a file that is written otherwise; else its top."""
+    try:
+        text = read_text(path, encoding)
+    except InputError:
+        return SourcePlace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}). Check its rights.") from error
+    begin, end = hit.highlight[0] - hit.start, hit.highlight[1] - hit.start
+    words = (hit.text[begin:end] if 0 <= begin < end else hit.text).split()
+    wanted = [words[:6], words[:3]] if hit.seconds is None else [[time] for time in _times(hit.seconds)]
+    found = [re.search(r"\s+".join(map(re.escape, one)), text) for one in wanted if one]
+    offset = next((match.start() for match in found if match), 0)
+    return SourcePlace(path, line=line_at(text, offset), is_text=True)
+
+
+def _times(seconds: float) -> list[str]:
+    """Return how subtitles write a time, less its fraction."""
+    minutes, left = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return [f"{hours:02}:{minutes:02}:{left:02}", f"{minutes:02}:{left:02}."]
 
 
 def _offset(hit: Hit, text: str) -> tuple[int, str]:

@@ -126,6 +126,32 @@ def test_fields_and_encodings_are_those_of_the_build(sources: Path) -> None:
     assert (find_place(hit, manifest).line, find_place(hit, manifest).notice) == (4, "")
 
 
+SRT = (
+    "1\n00:00:01,000 --> 00:00:03,000\nFresh bread is baked.\n\n"
+    "2\n00:01:05,500 --> 00:01:08,000\nSheep graze on hills.\n"
+)
+EML = (
+    "From: a@b.lt\nTo: c@d.lt\nSubject: Milk\nContent-Type: text/plain; charset=utf-8\n\n"
+    "Good day to all of you.\n\nThe dairy\nsells sour cream today.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "query", "line"),
+    [
+        ("film.srt", SRT, "sheep graze hills", 6),
+        ("film.vtt", "WEBVTT\n\n" + SRT.replace(",", "."), "sheep graze hills", 8),
+        ("letter.eml", EML, "dairy sour cream", 8),
+    ],
+)
+def test_what_is_written_otherwise_opens_near_the_passage(
+    name: str, content: str, query: str, line: int, sources: Path
+) -> None:
+    (sources / name).write_text(content, "utf-8")
+    place = find_place(*found(built(sources, name), query))
+    assert (place.path, place.line, place.is_text, place.notice) == (sources / name, line, True, "")
+
+
 def test_a_source_that_has_changed(sources: Path) -> None:
     path = sources / "a.txt"
     path.write_text(TEXT, "utf-8")

@@ -119,6 +119,10 @@ def told_problem(problem: Mapping[str, Any]) -> str:
     where = ".".join(str(part) for part in problem["loc"][1:]) or "the body"
     if problem["type"] == "extra_forbidden":
         return f"{where}: is no parameter of this address; /openapi.json lists them"
+    if problem["type"] == "model_attributes_type":
+        return f"{where}: is no JSON object; send one, with the header Content-Type: application/json"
+    if problem["type"] == "json_invalid":
+        return f"the body: is no JSON from character {where} on; mend it"
     return f"{where}: {problem['msg']}"
 
 
