@@ -11,7 +11,11 @@ from typing import Any, TypeVar
 from index.errors import SettingsError
 
 OFFLINE_MODEL = "e5-small"
-"""The model that needs no network."""
+"""The model of new indexes."""
+TRAINED_MODEL = "tongues-small"
+"""The same after a training that brings languages together."""
+OFFLINE_MODELS = (OFFLINE_MODEL, TRAINED_MODEL)
+"""The models that need no network: both come with the installation."""
 
 _KINDS = {str: "text", int: "a whole number", bool: "true or false"}
 """What the types of settings are called in messages."""
@@ -109,7 +113,7 @@ class ModelSettings:
     """Which model embeds, and how it is asked.
 
     Attributes:
-        name: ``e5-small``, a hub id, or a local folder of sentence-transformers files.
+        name: ``e5-small``, ``tongues-small``, a hub id, or a local folder of sentence-transformers files.
         query_prompt: Put before every query; None for what the model itself asks for.
         passage_prompt: Put before every passage; None for what the model itself asks for.
         batch_tokens: Tokens per forward pass, padding included; one text may have more.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from index import offline_model
-from index.config import OFFLINE_MODEL
+from index.config import OFFLINE_MODEL, OFFLINE_MODELS
 from index.errors import ModelError
 from index.files import home, write_error, write_text
 from index.progress import SILENT, Progress
@@ -72,7 +72,7 @@ def find_model(name: str, progress: Progress = SILENT, *, may_fetch: bool = True
     The network is used only for a hub id that is not in the hub's cache on this machine.
 
     Args:
-        name: ``e5-small``, a folder, or a hub id.
+        name: ``e5-small``, ``tongues-small``, a folder, or a hub id.
         progress: Told of preparation and fetching.
         may_fetch: Whether the user asked for this model; what only an index names is not fetched.
 
@@ -80,8 +80,8 @@ def find_model(name: str, progress: Progress = SILENT, *, may_fetch: bool = True
         ModelError: When there is no such folder, the hub has no such model or cannot be reached, or files are missing.
         StoreError: When a model cannot be written to this machine.
     """
-    if name == OFFLINE_MODEL:
-        return ModelFiles(name, offline_model.prepare(progress), offline_model.weights_hash())
+    if name in OFFLINE_MODELS:
+        return ModelFiles(name, offline_model.prepare(name, progress), offline_model.weights_hash(name))
     folder = _local_folder(name)
     if folder is not None:
         if not _looks_whole(folder):
@@ -105,9 +105,9 @@ def known_model(name: str) -> ModelFiles | None:
     Raises:
         ModelError: When a folder above it is closed to us.
     """
-    if name == OFFLINE_MODEL:
-        made = ModelFiles(name, offline_model.folder(), offline_model.weights_hash())
-        return made if offline_model.is_ready() else None
+    if name in OFFLINE_MODELS:
+        made = ModelFiles(name, offline_model.folder(name), offline_model.weights_hash(name))
+        return made if offline_model.is_ready(name) else None
     folder = _local_folder(name)
     if folder is None:
         cached = _find_in_cache(name) if _HUB_ID.fullmatch(name) else None
@@ -179,7 +179,7 @@ def _fetch(name: str, progress: Progress) -> Path:
             f"{full}: the hub has no such model (or keeps it private). Check the name. {remedy}"
         ) from error
     except Exception as error:  # the client's transport raises many kinds, of libraries that change
-        meant = difflib.get_close_matches(name, [OFFLINE_MODEL])
+        meant = difflib.get_close_matches(name, OFFLINE_MODELS)
         if meant:
             raise ModelError(f"{name}: there is no model of this name here. Did you mean {meant[0]}?") from error
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):

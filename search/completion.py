@@ -73,10 +73,10 @@ class ModelName(_Text):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Offer the models on this machine, or folders."""
-        from index.config import OFFLINE_MODEL
+        from index.config import OFFLINE_MODELS
         from index.models import cached_hub_ids
 
-        found = [name for name in (OFFLINE_MODEL, *cached_hub_ids()) if name.startswith(incomplete)]
+        found = [name for name in (*OFFLINE_MODELS, *cached_hub_ids()) if name.startswith(incomplete)]
         return [CompletionItem(name) for name in found] or [CompletionItem(incomplete, type=_OF_THE_SHELL)]
 
 

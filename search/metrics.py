@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 _DRAWS = 10_000
 _SEED = 1
@@ -60,7 +61,18 @@ def average_precision(ranking: Sequence[str], relevance: Mapping[str, int], k: i
     return total / len(_relevant(relevance)) if found else 0.0
 
 
-MEASURES = {"ndcg@10": ndcg, "recall@10": recall, "mrr@10": reciprocal_rank, "map@100": average_precision}
+def success(ranking: Sequence[str], relevance: Mapping[str, int], k: int) -> float:
+    """Return 1 when a relevant document is among the first ``k``, else 0; as trec_eval's success."""
+    return float(any(_hits(ranking, relevance, k)))
+
+
+MEASURES = {
+    "ndcg@10": ndcg,
+    "recall@10": recall,
+    "mrr@10": reciprocal_rank,
+    "map@100": average_precision,
+    **{f"success@{k}": partial(success, k=k) for k in (1, 3, 10)},
+}
 """The measures of relevance, by the names that reports give them."""
 
 

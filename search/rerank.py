@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from index.config import OFFLINE_MODEL
+from index.config import OFFLINE_MODELS
 from index.errors import ModelError
 from index.models import ModelFiles, find_model
 from index.progress import SILENT, Progress
@@ -54,7 +54,7 @@ class Reranker:
         Raises:
             ModelError: When it cannot be found or loaded, is no cross-encoder, or gives not one score for a pair.
         """
-        if name == OFFLINE_MODEL:  # not to be prepared only to be refused
+        if name in OFFLINE_MODELS:  # not to be prepared only to be refused
             raise ModelError(f"{name}: makes vectors and is no cross-encoder. {_REMEDY}")
         try:
             files = find_model(name, progress)

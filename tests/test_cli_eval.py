@@ -69,11 +69,11 @@ def test_as_a_table(bread: Path, model: str) -> None:
         heading,
     )
     assert lines[:5] == [
-        "query  queries  nDCG@10  recall@10  MRR@10  mAP@100  PEER@20",
-        "fa           1    1.000      1.000   1.000    1.000        -",
-        "lt           1    1.000      1.000   1.000    1.000        -",
-        "te           1    1.000      1.000   1.000    1.000        -",
-        "mean         3    1.000      1.000   1.000    1.000        -",
+        "query  queries  nDCG@10  recall@10  MRR@10  mAP@100  success@1  success@3  success@10  PEER@20",
+        "fa           1    1.000      1.000   1.000    1.000      1.000      1.000       1.000        -",
+        "lt           1    1.000      1.000   1.000    1.000      1.000      1.000       1.000        -",
+        "te           1    1.000      1.000   1.000    1.000      1.000      1.000       1.000        -",
+        "mean         3    1.000      1.000   1.000    1.000      1.000      1.000       1.000        -",
     ]
     assert lines[-1] == "mean   0.333  0.333  0.333"
 

@@ -38,6 +38,7 @@ def test_rows_of_languages() -> None:
     assert rows["fa"].n == 2
     assert rows["fa"].measures == pytest.approx(
         {"ndcg@10": (1 + second) / 2, "recall@10": 1.0, "mrr@10": 0.75, "map@100": 0.75}
+        | {"success@1": 0.5, "success@3": 1.0, "success@10": 1.0}
     )
     assert rows["fa"].language_share == pytest.approx({"fa": (2 / 3 + 1 / 2) / 2, "te": 1 / 6, "und": 1 / 4})
     assert rows["lt"].n == 1  # "n" has no relevant document
@@ -59,7 +60,9 @@ def test_every_language_weighs_the_same_in_the_mean() -> None:
     rows, mean = report().per_language, report().mean
     assert mean.n == 3
     assert mean.measures == pytest.approx(
-        {"ndcg@10": rows["fa"].measures["ndcg@10"] / 2, "recall@10": 0.5} | dict.fromkeys(("mrr@10", "map@100"), 0.375)
+        {"ndcg@10": rows["fa"].measures["ndcg@10"] / 2, "recall@10": 0.5}
+        | dict.fromkeys(("mrr@10", "map@100"), 0.375)
+        | {"success@1": 0.25, "success@3": 0.5, "success@10": 0.5}
     )
     assert mean.language_share == pytest.approx({"fa": (7 / 12 + 1 / 2) / 2, "te": 1 / 12, "und": 3 / 8})
 
@@ -124,6 +127,9 @@ def test_plain_data() -> None:
         "recall@10": 0.0,
         "mrr@10": 0.0,
         "map@100": 0.0,
+        "success@1": 0.0,
+        "success@3": 0.0,
+        "success@10": 0.0,
         "language_share": {"fa": 0.5, "te": 0.0, "und": 0.5},
         "peer@20": None,
         "peer_n": 0,
@@ -132,15 +138,16 @@ def test_plain_data() -> None:
     assert list(plain["per_query"]) == ["f1", "f2", "l1"]
     assert plain["per_query"]["f2"] == pytest.approx(
         {"lang": "fa", "ndcg@10": 1 / math.log2(3), "recall@10": 1.0, "mrr@10": 0.5, "map@100": 0.5}
+        | {"success@1": 0.0, "success@3": 1.0, "success@10": 1.0}
     )
 
 
 def test_shown_as_a_table() -> None:
     assert render_report(report()) == [
-        "query  queries  nDCG@10  recall@10  MRR@10  mAP@100  PEER@20",
-        "fa           2    0.815      1.000   0.750    0.750    0.221",
-        "lt           1    0.000      0.000   0.000    0.000        -",
-        "mean         3    0.408      0.500   0.375    0.375    0.221",
+        "query  queries  nDCG@10  recall@10  MRR@10  mAP@100  success@1  success@3  success@10  PEER@20",
+        "fa           2    0.815      1.000   0.750    0.750      0.500      1.000       1.000    0.221",
+        "lt           1    0.000      0.000   0.000    0.000      0.000      0.000       0.000        -",
+        "mean         3    0.408      0.500   0.375    0.375      0.250      0.500       0.500    0.221",
         "",
         "Languages of the first 10 documents:",
         "query     fa     te    und",

@@ -132,3 +132,16 @@ def test_what_is_wrong_is_told_with_its_place(
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none: is not a folder\. Name one that holds corpus\.jsonl, "):
         read_eval_set(tmp_path / "none")
+
+
+def test_the_set_that_comes_with_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ours = read_eval_set("samples")
+    assert (ours.name, len(ours.queries), {query.lang for query in ours.queries}) == (
+        "samples",
+        60,
+        {"en", "fa", "lt", "te", "ur"},
+    )
+    assert all((ours.corpus / doc).is_file() for docs in ours.qrels.values() for doc in docs)
+    make(tmp_path).rename(tmp_path / "samples")  # a folder of the user's own comes first
+    assert len(read_eval_set("samples").queries) == 2

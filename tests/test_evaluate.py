@@ -103,6 +103,7 @@ def test_measures_worked_out_by_hand(fruit: Evaluation) -> None:
     gain = (1 / math.log2(3) + 1 / math.log2(5)) / (1 + 1 / math.log2(3))
     assert report.per_query["q2"].measures == pytest.approx(
         {"ndcg@10": gain, "recall@10": 1, "mrr@10": 1 / 2, "map@100": (1 / 2 + 2 / 4) / 2}
+        | {"success@1": 0, "success@3": 1, "success@10": 1}
     )
     assert all(report.per_query[one].measures["ndcg@10"] == pytest.approx(1) for one in ("q1", "d2", "q4"))
     assert report.per_language["lt"].measures["ndcg@10"] == pytest.approx((1 + gain) / 2)

