@@ -5,16 +5,16 @@ A table stands between two marks such as ``<!-- table query -->``, in whichever 
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from scripts.model_tables import SETS, by_lang, models_cost_table, models_table, samples_table, transfer_table
+from scripts.result_files import results, table
+
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "scripts" / "results"
 
 
 def chunking_table() -> str:
@@ -209,28 +209,19 @@ def _cosine(row: dict[str, Any]) -> str:
     return f"{row['mean_cosine']:.4f}" if "mean_cosine" in row else ""
 
 
-_SETS = {"mixed": ("nDCG@10", "ndcg@10"), "parallel": ("mAP@100", "map@100")}
-"""What counts on each set, as people and as reports write it."""
-
-
 def ranking_table() -> str:
     """Return what each part of the ranking is worth: a row a variant, a column a set."""
     rows = results("ranking")["variants"]
     by_place = {(row["variant"], row["set"]): row for row in rows}
     langs = [lang for lang, found in rows[0].items() if isinstance(found, dict) and "ndcg@10" in found]
-    header = ["", *(f"{name}: {shown} ({' '.join(langs[:-1])})" for name, (shown, _) in _SETS.items())]
+    header = ["", *(f"{name}: {shown} ({' '.join(langs[:-1])})" for name, (shown, _) in SETS.items())]
     return table(
         header,
         (
-            [name, *(_by_lang(by_place[name, of_set], langs, measure) for of_set, (_, measure) in _SETS.items())]
+            [name, *(by_lang(by_place[name, of_set], langs, measure) for of_set, (_, measure) in SETS.items())]
             for name in dict.fromkeys(row["variant"] for row in rows)
         ),
     )
-
-
-def _by_lang(row: dict[str, Any], langs: list[str], measure: str) -> str:
-    *each, mean = (f"{row[lang][measure]:.3f}" for lang in langs)
-    return f"**{mean}** ({' '.join(each)})"
 
 
 def sensitivity_table() -> str:
@@ -242,9 +233,9 @@ def sensitivity_table() -> str:
     for number, default in record["defaults"].items():
         for value in sorted({default, *(row["value"] for row in rows if row["number"] == number)}):
             found = {row["set"]: row for row in rows if (row["number"], row["value"]) == (number, value)} or of_default
-            measured = [f"{found[name]['mean'][measure]:.4f}" for name, (_, measure) in _SETS.items()]
+            measured = [f"{found[name]['mean'][measure]:.4f}" for name, (_, measure) in SETS.items()]
             lines.append([f"`{number}`", f"**{value}**" if value == default else value, *measured])
-    return table(["number", "value", *(f"{name}: mean {shown}" for name, (shown, _) in _SETS.items())], lines)
+    return table(["number", "value", *(f"{name}: mean {shown}" for name, (shown, _) in SETS.items())], lines)
 
 
 def languages_table() -> str:
@@ -278,91 +269,6 @@ def best_scores_table() -> str:
             for name, of in (("that answers it (`mixed`)", "mixed"), ("that does not (`parallel`)", "parallel"))
         ),
     )
-
-
-_MODES = {"hybrid": "", "dense": ", by meaning alone", "lexical": ", by words alone"}
-"""What stands behind a model's name when it is not asked as by default."""
-
-
-def models_table() -> str:
-    """Return what models find: a row a model and way of asking it, a column a set."""
-    models = results("models")["models"]
-    models = {name: row for name, row in models.items() if "sets" in row}
-    langs = list(next(iter(models.values()))["sets"]["mixed"]["hybrid"])
-    header = ["", *(f"{name}: {shown} ({' '.join(langs[:-1])})" for name, (shown, _) in _SETS.items())]
-    return table(
-        header,
-        (
-            [f"{name}{told}", *(_by_lang(row["sets"][of][mode], langs, measure) for of, (_, measure) in _SETS.items())]
-            for name, row in models.items()
-            for mode, told in _MODES.items()
-            if mode in row["sets"]["mixed"]
-        ),
-    )
-
-
-def models_cost_table() -> str:
-    """Return what models are and cost: a row a model; times and their ratios to the first once they are measured."""
-    models = results("models")["models"]
-    timed = all("times" in row for row in models.values())
-    lines = []
-    for name, row in models.items():
-        line = [name, row["dim"], f"{row['max_tokens']:,} tokens", f"{row['files_mb']:,.0f} MB"]
-        if "sets" in row:
-            line += [f"{of_set['passages']:,}" for of_set in row["sets"].values()]
-        else:
-            line += [""] * len(_SETS)
-        if timed:
-            times = row["times"]
-            line += [f"{times['passages_per_second']:.0f}/s ({times['passages_ratio']:.2f})"]
-            line += [f"{times['query_ms']:.1f} ms ({times['query_ratio']:.2f})"]
-        lines.append(line)
-    header = ["model", "numbers", "reads", "files", *(f"passages of `{name}`" for name in _SETS)]
-    return table([*header, *(["passages (ratio)", "a question (ratio)"] if timed else [])], lines)
-
-
-def samples_table() -> str:
-    """Return how the sample questions are answered: a row a language of the question, columns for each model."""
-    models = {
-        name: row["sets"]["samples"]["hybrid"]
-        for name, row in results("models")["models"].items()
-        if "samples" in row.get("sets", {})
-    }
-    header = ["question in", "questions"]
-    header += [column for name in models for column in (f"{name}: nDCG@10", "right at 1 / 3 / 10")]
-    lines = []
-    for lang, first in next(iter(models.values())).items():
-        line = [lang, first["n"]]
-        for found in models.values():
-            right = " / ".join(f"{found[lang][f'success@{k}']:.2f}" for k in (1, 3, 10))
-            line += [f"{found[lang]['ndcg@10']:.3f}", right]
-        lines.append(line)
-    return table(header, lines)
-
-
-def transfer_table() -> str:
-    """Return what is found in domains and languages without training: a row a set and language, a column a model."""
-    models = {
-        name: row["sets"] for name, row in results("models")["models"].items() if "held-out" in row.get("sets", {})
-    }
-    shown = {"held-out": "farming, letters", "other-west": "other languages", "other-east": "other languages"}
-    lines = []
-    for of_set, told in shown.items():
-        for lang in next(iter(models.values()))[of_set]["hybrid"]:
-            lines.append([told, lang, *(f"{sets[of_set]['hybrid'][lang]['ndcg@10']:.3f}" for sets in models.values())])
-    return table(["set", "question in", *models], lines)
-
-
-def results(name: str) -> dict[str, Any]:
-    """Return the raw figures of a benchmark."""
-    record: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
-    return record
-
-
-def table(header: list[str], rows: Iterable[list[Any]]) -> str:
-    """Return a table as Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 _TABLE = re.compile(r"<!-- table ([\w-]+) -->\n.*?<!-- table \1 -->", re.DOTALL)
