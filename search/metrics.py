@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 _DRAWS = 10_000
@@ -66,7 +66,7 @@ def success(ranking: Sequence[str], relevance: Mapping[str, int], k: int) -> flo
     return float(any(_hits(ranking, relevance, k)))
 
 
-MEASURES = {
+MEASURES: dict[str, Callable[[Sequence[str], Mapping[str, int]], float]] = {
     "ndcg@10": ndcg,
     "recall@10": recall,
     "mrr@10": reciprocal_rank,

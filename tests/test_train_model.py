@@ -14,12 +14,12 @@ from safetensors.numpy import load_file
 from index import ModelSettings, open_encoder
 from index.errors import ModelError
 from index.learned_delta import LowRank, read_delta, write_delta
-from scripts import train_model
+from scripts import train_model, training_lessons
 from tests.toys import make_tiny_model
 
 WORDS = ("aaa bbb ccc ddd eee fff", "ggg hhh iii jjj kkk lll", "లలల రరర తతత పపప గగగ దదద")
 """A word says the same as those in its place; no letter says two things, as the tiny model has but one layer."""
-RECIPE = ("steps=100", "couples=6", "rate=0.01", "rank=16", "contrast=10")
+RECIPE = ("steps=200", "couples=6", "rate=0.01", "rank=16", "contrast=10")
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +105,9 @@ def test_an_interrupted_run_goes_on(base: Path, text: Path, trained: Path, tmp_p
             raise KeyboardInterrupt
         return drawn(*args)  # type: ignore[arg-type]
 
-    drawn = train_model.Lessons.next
+    drawn = training_lessons.Lessons.next
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_model.Lessons, "next", stops)
+        patch.setattr(training_lessons.Lessons, "next", stops)
         assert train(base, text, tmp_path).exit_code == 1
     result = train(base, text, tmp_path)
     assert "goes on after step 25" in result.stderr
