@@ -4,6 +4,10 @@
 
 Each runs in a new kernel of this very Python, in the folder it lies in. What is saved beside the outputs does not
 differ from run to run: no times, no versions, no paths of this machine. Anything written to standard error is an error.
+
+Nor may it depend on the processor, and int8 does: a cell prints hits each on a line that begins with its score, so that
+the test knows which may change places (``tests/shown.py``); only a hit far ahead of all others is taken for the best;
+measures are computed in fp32.
 """
 
 from __future__ import annotations
