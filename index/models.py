@@ -1,4 +1,4 @@
-"""From a model's name to its files on this machine: the offline model, a local folder, or a hub id."""
+"""From a model's name to its files on this machine: an offline model, a local folder, or a hub id."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from index.cache import is_whole, make_once
 from index.charsmap import compile_charsmap, with_compositions
-from index.config import OFFLINE_MODEL, TRAINED_MODEL
+from index.config import OFFLINE_MODEL, OFFLINE_MODELS, TRAINED_MODEL
 from index.errors import ModelError
 from index.files import home
 from index.learned_delta import Delta, read_delta
@@ -156,6 +156,8 @@ def prepare(name: str = OFFLINE_MODEL, progress: Progress = SILENT) -> Path:
         ModelError: When the wheel is not installed, or a source is not the expected file.
         StoreError: When the cache folder cannot be written.
     """
+    if name not in OFFLINE_MODELS:
+        raise ModelError(f"{name}: no such model comes with the installation; {' and '.join(OFFLINE_MODELS)} do.")
     target = folder(name)
     if is_whole(target):
         return target

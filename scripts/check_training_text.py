@@ -3,8 +3,8 @@
     python scripts/check_training_text.py                        # the project's own
     python scripts/check_training_text.py my-text/ --not-in corpus.jsonl --vectors
 
-Each finding is a line with file and line; exit status 1 when there are any. ``--vectors`` also lists the items whose
-translations are farther apart than those of their like: most are mistranslated, or say less in one language.
+Each finding is a line with file and line; exit status 1 when there are any. ``--vectors`` also lists, without counting
+them, the items whose translations are farther apart than those of their like: most say something else, or less.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ import numpy as np
 import regex
 
 from index import ModelSettings, open_encoder
+from index.errors import InputError
 from index.language import detect_language
+from index.lines import placed_lines
+from index.parallel import PARALLEL_TEXT
 from index.sample_corpus import SAMPLES, read_questions
 from scripts.training_items import TEXT, Role, TrainingText, read_training_text, text_files
 
@@ -28,7 +31,11 @@ _GRAM = 10
 _SHORTEST_CHECKED = 40
 """Characters from which on a language is detected."""
 _LENGTHS = (0.5, 1.9)
-"""Characters of a translation for each of the English text. Source: what the project's text has, and a little more."""
+"""How many times as long as usual in its language, against the first one, a translation may be.
+
+Source: what the project's text has, and a little more."""
+_USUAL = 30
+"""Items from which on what is usual in a language is known; before, it is taken to be the same length."""
 _ODD = 3.5
 """Standard deviations below the mean of its role at which an item's agreement is listed."""
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}\u200c]+")
@@ -50,9 +57,11 @@ def sample_texts() -> Iterator[str]:
 
 def texts_of(path: Path) -> Iterator[str]:
     """Yield the texts of a file of a set: the field ``text`` of JSON Lines."""
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            yield json.loads(line)["text"]
+    for where, line in placed_lines(path):
+        try:
+            yield str(json.loads(line)["text"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{where}: is no object with the field 'text'. Name JSON Lines of a set.") from error
 
 
 def findings(text: TrainingText, measured: Iterable[str]) -> Iterator[str]:
@@ -63,9 +72,12 @@ def findings(text: TrainingText, measured: Iterable[str]) -> Iterator[str]:
         measured: Texts that measure a model; none of their runs of ten words may occur.
     """
     seen: dict[tuple[str, str], str] = {}
+    measured = list(measured)
     taken = set[tuple[str, ...]]().union(*map(grams, measured))
+    whole = {words.strip().lower() for words in measured}
+    main, usual = text.languages[0], _usual_lengths(text)
     for item in text.items:
-        english = item.texts.get("en", "")
+        length = len(item.texts[main])
         for lang, words in item.texts.items():
             short = f"{words[:50]}…"
             if (lang, words) in seen:
@@ -73,11 +85,22 @@ def findings(text: TrainingText, measured: Iterable[str]) -> Iterator[str]:
             seen[lang, words] = item.where
             if len(words) >= _SHORTEST_CHECKED and (detected := detect_language(words, item.texts)) != lang:
                 yield f"{item.where}: {lang}: looks like {detected}: {short}"
-            ratio = len(words) / max(1, len(english))
-            if len(english) > _SHORTEST_CHECKED and not _LENGTHS[0] < ratio < _LENGTHS[1]:
-                yield f"{item.where}: {lang}: {ratio:.2f} times as long as the English text: {short}"
+            ratio = len(words) / length / usual[lang]
+            if length > _SHORTEST_CHECKED and not _LENGTHS[0] < ratio < _LENGTHS[1]:
+                yield f"{item.where}: {lang}: {ratio:.2f} times as long as usual beside the {main} text: {short}"
+            if words.strip().lower() in whole:
+                yield f"{item.where}: {lang}: is a text of a set that measures: {short}"
             for gram in sorted(grams(words) & taken)[:1]:
                 yield f"{item.where}: {lang}: ten words in a row are of a set that measures: {' '.join(gram)}"
+
+
+def _usual_lengths(text: TrainingText) -> dict[str, float]:
+    """Return how long the texts of each language usually are for one character of the first language."""
+    if len(text.items) < _USUAL:
+        return dict.fromkeys(text.languages, 1.0)
+    main = text.languages[0]
+    ratios = {lang: [len(item.texts[lang]) / len(item.texts[main]) for item in text.items] for lang in text.languages}
+    return {lang: float(np.median(values)) for lang, values in ratios.items()}
 
 
 def disagreements(text: TrainingText) -> Iterator[str]:
@@ -107,7 +130,7 @@ def disagreements(text: TrainingText) -> Iterator[str]:
 @click.option("--vectors", is_flag=True, help="List items whose translations are far apart, too.")
 def main(paths: tuple[Path, ...], not_in: tuple[Path, ...], vectors: bool) -> None:
     """Check the project's text, or the files and folders named."""
-    text = read_training_text(text_files(paths or (TEXT,)))
+    text = read_training_text(text_files(paths or (TEXT, PARALLEL_TEXT)))
     found = list(findings(text, [*sample_texts(), *(words for path in not_in for words in texts_of(path))]))
     odd = list(disagreements(text)) if vectors else []
     for line in [*found, *odd]:

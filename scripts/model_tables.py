@@ -78,7 +78,7 @@ def transfer_table() -> str:
     models = {
         name: row["sets"] for name, row in results("models")["models"].items() if "held-out" in row.get("sets", {})
     }
-    shown = {"held-out": "farming, letters", "other-west": "other languages", "other-east": "other languages"}
+    shown = {"held-out": "farming, letters", "other-west": "others, west", "other-east": "others, east"}
     lines = []
     for of_set, told in shown.items():
         for lang in next(iter(models.values()))[of_set]["hybrid"]:

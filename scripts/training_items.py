@@ -83,12 +83,6 @@ class TrainingText:
     items: tuple[Item, ...]
     pairs: tuple[Pair, ...]
 
-    @property
-    def alone(self) -> list[int]:
-        """The positions of the items that belong to no pair."""
-        paired = {i for pair in self.pairs for i in (pair.question, pair.answer, *pair.near)}
-        return [i for i in range(len(self.items)) if i not in paired]
-
 
 def text_files(paths: Iterable[Path], without: Collection[str] = ()) -> list[Path]:
     """Return the ``.jsonl`` files named or in folders named, sorted, without those of some stems."""
@@ -132,7 +126,10 @@ def read_training_text(files: Sequence[Path]) -> TrainingText:
                 raise InputError(f"{where}: has {', '.join(record)}. Give question, answer, and near if there are any.")
             question = add(record["question"], Role.QUESTION, where)
             answer = add(record["answer"], Role.PASSAGE, where)
-            near = tuple(add(texts, Role.PASSAGE, where) for texts in record.get("near", ()))
+            beside = record.get("near", [])
+            if not isinstance(beside, list):
+                raise InputError(f"{where}: near is no list. Give passages that do not answer, or leave it out.")
+            near = tuple(add(texts, Role.PASSAGE, where) for texts in beside)
             pairs.append(Pair(question, answer, near))
     if not items:
         raise InputError(

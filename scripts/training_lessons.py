@@ -11,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from index.errors import InputError
+from index.vectors import unit_rows
 from scripts.training_items import Role, TrainingText, sample
-from scripts.training_recipe import KINDS, PROMPTS, Recipe, Text
+from scripts.training_recipe import KINDS, Recipe, Text
 from scripts.training_student import Student
 
 _ENGLISH = 3.0
@@ -21,16 +23,12 @@ _SHARE = {Role.SENTENCE: 3, Role.QUESTION: 1, Role.PASSAGE: 6}
 """How often batches of translations are of each role."""
 
 
-def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return rows of length 1."""
-    rows: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return rows
-
-
 class Targets:
     """Where the vectors of texts should be: ``of`` each text, and ``shared`` by all translations of an item."""
 
-    def __init__(self, text: TrainingText, base: dict[str, NDArray[np.float32]], recipe: Recipe) -> None:
+    def __init__(
+        self, student: Student, text: TrainingText, base: dict[str, NDArray[np.float32]], recipe: Recipe
+    ) -> None:
         self._rows: dict[Text, Any] = {}
         self.shared: dict[tuple[str, int], Any] = {}
         middle = "en" if "en" in text.languages else text.languages[0]
@@ -39,9 +37,13 @@ class Targets:
             chosen = [i for i, item in enumerate(text.items) if kind in KINDS[item.role]]
             if not chosen:
                 continue
+            if len(chosen) == 1:
+                raise InputError(
+                    f"{text.items[chosen[0]].where}: is the only text read as a {kind}. Give more of them."
+                )
             meanings, means = {}, {}
             for lang in text.languages:
-                vectors = np.stack([base[PROMPTS[kind] + text.items[i].texts[lang]] for i in chosen])
+                vectors = np.stack([base[student.asked(kind, text.items[i].texts[lang])] for i in chosen])
                 means[lang] = vectors.mean(axis=0)
                 meanings[lang] = vectors - means[lang]
             sums = [weights[lang] * meanings[lang] for lang in text.languages]
@@ -49,12 +51,12 @@ class Targets:
             self.shared.update(
                 {
                     (kind, i): torch.from_numpy(row)
-                    for i, row in zip(chosen, unit(together + means[middle]), strict=True)
+                    for i, row in zip(chosen, unit_rows(together + means[middle]), strict=True)
                 }
             )
             for lang, own in meanings.items():
-                mixed = unit(shared * unit(together) + (1 - shared) * unit(own))
-                rows = unit(mixed * np.linalg.norm(own, axis=1, keepdims=True) + means[middle])
+                mixed = unit_rows(shared * unit_rows(together) + (1 - shared) * unit_rows(own))
+                rows = unit_rows(mixed * np.linalg.norm(own, axis=1, keepdims=True) + means[middle])
                 self._rows.update({(kind, i, lang): torch.from_numpy(row) for i, row in zip(chosen, rows, strict=True)})
 
     def of(self, texts: Sequence[Text]) -> Any:
@@ -73,12 +75,12 @@ class Lessons:
         self._student, self._text, self._targets, self._recipe = student, text, targets, recipe
         self._by_role = {role: [i for i, item in enumerate(text.items) if item.role is role] for role in Role}
         self._asked = [i for i, item in enumerate(text.items) if "query" in KINDS[item.role]]
-        self._bank = torch.stack([targets.shared["query", i] for i in self._asked])
+        self._bank: Any = torch.stack([targets.shared["query", i] for i in self._asked]) if self._asked else None
         self.chooser = random.Random(recipe.seed)
 
     def next(self) -> tuple[Any, Any]:
         """Return the alignment and the contrast of the next batch, both to be made small."""
-        if self.chooser.random() < self._recipe.short:
+        if self._asked and self.chooser.random() < self._recipe.short:
             return self._short()
         if self._text.pairs and self.chooser.random() < self._recipe.questions:
             return self._answered()
@@ -139,7 +141,7 @@ class Lessons:
 
     def _vectors(self, texts: Sequence[Text]) -> Any:
         """Return the student's vectors, computed in two parts of like lengths."""
-        words = [PROMPTS[kind] + self._text.items[i].texts[lang] for kind, i, lang in texts]
+        words = [self._student.asked(kind, self._text.items[i].texts[lang]) for kind, i, lang in texts]
         order = sorted(range(len(words)), key=lambda i: len(words[i]))
         halves = [half for half in (order[: len(order) // 2], order[len(order) // 2 :]) if half]
         rows = torch.cat([self._student.vectors([words[i] for i in half]) for half in halves])

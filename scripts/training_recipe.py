@@ -1,14 +1,18 @@
-"""The numbers of a training run, and which prompts a text may have."""
+"""The numbers of a training run, and what each text is encoded as."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from index.errors import SettingsError
 from scripts.training_items import Role
 
-PROMPTS = {"query": "query: ", "passage": "passage: "}
-KINDS = {Role.QUESTION: ("query",), Role.PASSAGE: ("passage",), Role.SENTENCE: ("query", "passage")}
-"""The prompts that a text of each role is encoded with."""
+KINDS: dict[Role, tuple[str, ...]] = {
+    Role.QUESTION: ("query",),
+    Role.PASSAGE: ("passage",),
+    Role.SENTENCE: ("query", "passage"),
+}
+"""What a text of each role is encoded as."""
 
 
 Text = tuple[str, int, str]
@@ -22,7 +26,7 @@ class Recipe:
     Attributes:
         steps: Updates of the weights.
         couples: Texts that belong together in a batch: questions and answers, or translations; half for passages.
-        rate: The highest learning rate, reached after a twentieth of the steps, falling to nothing at the end.
+        rate: The learning rate, reached over the first twentieth of the steps while it falls to nothing at the end.
         rank: Directions that each layer's weights may change in.
         shared_by_queries: The part of a query's target that is the mean of all translations, 0 to 1; the rest is the
             text's own.
@@ -51,3 +55,11 @@ class Recipe:
     own_language: float = 0.3
     tokens: int = 256
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "couples", "rate", "rank", "temperature", "texts", "tokens"):
+            if not getattr(self, name) > 0:
+                raise SettingsError(f"{name} is {getattr(self, name)}; give a number above 0.")
+        for name in ("shared_by_queries", "shared_by_passages", "short", "questions", "own_language"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingsError(f"{name} is {getattr(self, name)}; give a number from 0 to 1.")

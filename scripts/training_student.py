@@ -17,9 +17,15 @@ from index.config import ModelSettings
 from index.encoder import token_batches
 from index.learned_delta import LowRank
 from index.models import find_model
-from index.torch_encoder import load
+from index.prompts import resolve_prompts
+from index.text import for_model
+from index.torch_encoder import load, max_tokens, quiet
 from scripts.training_items import TrainingText
-from scripts.training_recipe import KINDS, PROMPTS, Recipe
+from scripts.training_recipe import KINDS, Recipe
+
+_BATCH_TOKENS = 2048
+_KEPT_AFTER = 1000
+"""Texts after which the base's vectors are kept on disk."""
 
 
 class LowRankLinear(torch.nn.Module):  # type: ignore[misc] # torch is not followed
@@ -42,7 +48,9 @@ class Student:
     def __init__(self, base: str, recipe: Recipe) -> None:
         self.files = find_model(base)
         self.model = load(self.files, ModelSettings(base))
-        self.tokens = recipe.tokens
+        self.tokens = min(recipe.tokens, max_tokens(self.model))
+        prompts = resolve_prompts(self.files.folder, self.files.name)
+        self._prompts = {"query": prompts.query, "passage": prompts.passage}
         self.layers: dict[str, LowRankLinear] = {}
         transformer = self.model[0].auto_model
         for parameter in self.model.parameters():
@@ -52,6 +60,10 @@ class Student:
                 self.layers[name] = LowRankLinear(module, recipe.rank)
                 parent, _, attribute = name.rpartition(".")
                 setattr(transformer.get_submodule(parent), attribute, self.layers[name])
+
+    def asked(self, kind: str, text: str) -> str:
+        """Return a text as the model reads it as a ``query`` or a ``passage``."""
+        return self._prompts[kind] + for_model(text)
 
     def parameters(self) -> list[Any]:
         """Return what is learned."""
@@ -98,21 +110,26 @@ def base_vectors(student: Student, text: TrainingText, folder: Path) -> dict[str
 
     The student must not have learned anything yet.
     """
+    # Another base, or another limit of tokens, gives other vectors.
+    file = folder / f"base-vectors-{student.files.weights_hash[:12]}-{student.tokens}.npz"
     known: dict[str, NDArray[np.float32]] = {}
-    file = folder / "base-vectors.npz"
     if file.exists():
         with np.load(file) as kept:
             known = dict(zip(kept["texts"].tolist(), kept["vectors"], strict=True))
     wanted = {
-        PROMPTS[kind] + words for item in text.items for kind in KINDS[item.role] for words in item.texts.values()
+        student.asked(kind, words) for item in text.items for kind in KINDS[item.role] for words in item.texts.values()
     }
     missing = sorted(wanted - set(known))
-    lengths = [len(ids) for ids in student.model.tokenizer(missing)["input_ids"]] if missing else []
     with torch.no_grad(), click.progressbar(length=len(missing), label="vectors of the base") as bar:
-        for batch in token_batches([min(n, student.tokens) for n in lengths], 2048):
-            some = [missing[i] for i in batch]
-            known.update(zip(some, student.vectors(some).numpy(), strict=True))
-            bar.update(len(batch))
-    if missing:
-        np.savez(file, texts=np.array(list(known)), vectors=np.stack(list(known.values())))
+        for at in range(0, len(missing), _KEPT_AFTER):
+            part = missing[at : at + _KEPT_AFTER]
+            with quiet():
+                lengths = [len(ids) for ids in student.model.tokenizer(part)["input_ids"]]
+            for batch in token_batches([min(n, student.tokens) for n in lengths], _BATCH_TOKENS):
+                some = [part[i] for i in batch]
+                known.update(zip(some, student.vectors(some).numpy(), strict=True))
+                bar.update(len(batch))
+            new = file.with_suffix(".new.npz")
+            np.savez(new, texts=np.array(list(known)), vectors=np.stack(list(known.values())))
+            new.replace(file)
     return known

@@ -140,7 +140,7 @@ def verify(directory: str) -> None:
 @main.command(
     cls=Documented,
     environment={
-        "TONGUES_HOME": "Where the offline model is made.  [default: the user's cache folder]",
+        "TONGUES_HOME": "Where the offline models are made.  [default: the user's cache folder]",
         "HF_HOME": "Where models from the hub are kept (HF_HUB_CACHE too).",
     },
 )

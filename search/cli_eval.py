@@ -77,11 +77,13 @@ def evaluate_sets(
     """Measure how well SETs of questions are answered.
 
     A SET is a folder: corpus.jsonl and queries.jsonl (_id, text, lang), and qrels.tsv or qrels/test.tsv (query,
-    document, grade). Its corpus is indexed once, and the index kept in the cache folder.
+    document, grade); `samples` is the sample corpus with its questions. The corpus is indexed once, and the index kept
+    in the cache folder.
 
     JSON keys: set, settings, without_hits, unknown_documents, per_language, mean, per_query.
 
     \b
+    tongues eval samples
     tongues eval sets/mixed sets/parallel
     tongues eval sets/mixed --balance off --json > off.json
     tongues eval --compare off.json auto.json

@@ -73,9 +73,13 @@ def kept_index(eval_set: EvalSet, settings: BuildSettings, encoder: Encoder, pro
     of_build = dataclasses.asdict(settings)
     # Not how the model was asked for but what it is: a folder's weights may change, and threads decide nothing.
     of_build["model"] = dataclasses.asdict(encoder.fingerprint)
-    files = sorted(path for path in eval_set.corpus.rglob("*") if path.is_file()) or [eval_set.corpus]
+    of_corpus: str | list[tuple[str, str]]
     try:
-        of_corpus = [record_file(file).sha256 for file in files]
+        if eval_set.corpus.is_dir():  # ids of documents are their names in it
+            files = sorted(path for path in eval_set.corpus.rglob("*") if path.is_file())
+            of_corpus = [(path.relative_to(eval_set.corpus).as_posix(), record_file(path).sha256) for path in files]
+        else:
+            of_corpus = record_file(eval_set.corpus).sha256
     except OSError as error:
         raise InputError(f"{eval_set.corpus}: cannot be read ({error.strerror or error}). Check its rights.") from error
     decides = json.dumps([of_corpus, of_build, __version__, FORMAT_VERSION], sort_keys=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from index import offline_model
-from index.config import OFFLINE_MODELS
+from index.config import OFFLINE_MODEL, OFFLINE_MODELS, TRAINED_MODEL
 from index.models import cached_hub_ids
 
 _OFFLINE = {
-    "tongues-small": "384 numbers, reads 512 tokens; e5-small trained to find across languages; needs no network",
-    "e5-small": "384 numbers, reads 512 tokens; .78 / .92 / .88 / .78 on Belebele te / fa / lt / ur; needs no network",
+    TRAINED_MODEL: "384 numbers, reads 512 tokens; e5-small, trained to find across languages; no network",
+    OFFLINE_MODEL: "384 numbers, reads 512 tokens; .78 / .92 / .88 / .78 on Belebele te / fa / lt / ur; no network",
 }
 _KNOWN = {
     # Figures: nDCG@10 on Belebele, question and passage in the same language, te / fa / lt / ur.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +14,25 @@ from click.testing import CliRunner, Result
 from safetensors.numpy import load_file
 
 from index import ModelSettings, open_encoder
-from index.errors import ModelError
+from index.errors import ModelError, SettingsError
 from index.learned_delta import LowRank, read_delta, write_delta
 from scripts import train_model, training_lessons
+from scripts.training_recipe import Recipe
 from tests.toys import make_tiny_model
 
 WORDS = ("aaa bbb ccc ddd eee fff", "ggg hhh iii jjj kkk lll", "లలల రరర తతత పపప గగగ దదద")
 """A word says the same as those in its place; no letter says two things, as the tiny model has but one layer."""
 RECIPE = ("steps=200", "couples=6", "rate=0.01", "rank=16", "contrast=10")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _threads() -> Iterator[None]:
+    """Training here sets the threads of the whole process."""
+    import torch
+
+    n = torch.get_num_threads()
+    yield
+    torch.set_num_threads(n)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +72,14 @@ def train(base: Path, text: Path, out: Path, *more: str) -> Result:
         "--delta",
         str(out / "delta.safetensors"),
     ]
-    args += ["--model-out", str(out / "model"), *(part for number in RECIPE for part in ("--set", number)), *more]
+    args += [
+        "--strength",
+        "1",
+        "--model-out",
+        str(out / "model"),
+        *(part for number in RECIPE for part in ("--set", number)),
+        *more,
+    ]
     return CliRunner().invoke(train_model.main, args, catch_exceptions=False)
 
 
@@ -115,9 +135,45 @@ def test_an_interrupted_run_goes_on(base: Path, text: Path, trained: Path, tmp_p
     assert one.read_bytes() == other.read_bytes()
 
 
-def test_a_part_of_what_was_learned(base: Path, text: Path, trained: Path) -> None:
-    train(base, text, trained, "--strength", "0")
-    assert agreement(trained / "model") == pytest.approx(agreement(base), abs=1e-6)
+def test_a_part_of_what_was_learned(base: Path, text: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "work", tmp_path / "work")
+    train(base, text, tmp_path, "--strength", "0")
+    assert agreement(tmp_path / "model") == pytest.approx(agreement(base), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ((), "name what to write"),
+        (("--delta", "none/x.safetensors"), "there is no folder none"),
+        (("--model-out", "."), "is there and not empty"),
+        (("--set", "stepz=3"), "there is no 'stepz'; there are steps, couples"),
+        (("--set", "steps=x"), "'x' is no int"),
+    ],
+)
+def test_what_cannot_work_is_said_before_the_work(text: Path, args: tuple[str, ...], said: str) -> None:
+    result = CliRunner().invoke(train_model.main, [str(text), *args])
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
+
+
+def test_numbers_out_of_range() -> None:
+    with pytest.raises(SettingsError, match="temperature is 0"):
+        Recipe(temperature=0)
+    with pytest.raises(SettingsError, match="short is 2"):
+        Recipe(short=2)
+
+
+def test_passages_alone_can_be_learned_from(base: Path, tmp_path: Path) -> None:
+    lines = [{"en": f"{letter} {letter * 3} " * 60, "lt": f"{letter.upper()} " * 200} for letter in "abcdef"]
+    (tmp_path / "long.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    assert train(base, tmp_path / "long.jsonl", tmp_path, "--set", "steps=2").exit_code == 0
+
+
+def test_vectors_of_two_bases_are_kept_apart(base: Path, text: Path, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "work", tmp_path / "work")
+    assert train(trained / "model", text, tmp_path, "--set", "steps=1").exit_code == 0
+    assert len(list((tmp_path / "work").glob("base-vectors-*.npz"))) == 2
 
 
 def test_int8_keeps_the_largest_directions() -> None:

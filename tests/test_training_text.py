@@ -12,6 +12,8 @@ from index.parallel import PARALLEL_TEXT
 from scripts.check_training_text import findings, grams, sample_texts, texts_of
 from scripts.training_items import HELD_OUT, TEXT, Item, Pair, Role, TrainingText, read_training_text, text_files
 
+OTHERS = TEXT.with_name("other_languages")
+HELD = tuple(str(TEXT / f"{domain}.jsonl:") for domain in HELD_OUT)
 SETS = Path(__file__).resolve().parent.parent.parent / "shared" / "eval"
 LANGUAGES = ("en", "te", "fa", "lt", "ur")
 
@@ -24,7 +26,8 @@ def ours() -> TrainingText:
 def test_there_is_enough_of_every_kind(ours: TrainingText) -> None:
     trained = read_training_text(text_files([TEXT, PARALLEL_TEXT], HELD_OUT))
     assert ours.languages == LANGUAGES
-    records = len(trained.alone) + len(trained.pairs)
+    paired = {i for pair in trained.pairs for i in (pair.question, pair.answer, *pair.near)}
+    records = len(trained.items) - len(paired) + len(trained.pairs)
     assert records >= 2_000
     assert len(trained.pairs) >= 600
     assert sum(len(pair.near) == 2 for pair in trained.pairs) >= 150
@@ -36,11 +39,16 @@ def test_there_is_enough_of_every_kind(ours: TrainingText) -> None:
 
 
 def test_it_holds_no_mistakes_that_can_be_counted(ours: TrainingText) -> None:
-    measured = [*sample_texts()]
+    trained = read_training_text(text_files([TEXT, PARALLEL_TEXT], HELD_OUT))
+    others = [read_training_text([file]) for file in text_files([OTHERS])]
+    measured = [words for text in others for item in text.items for words in item.texts.values()]
+    measured += [words for item in ours.items if item.where.startswith(HELD) for words in item.texts.values()]
+    measured += sample_texts()
     if SETS.is_dir():
         files = [path for name in ("corpus.jsonl", "queries.jsonl") for path in sorted(SETS.glob(f"*/{name}"))]
         measured += [text for path in files for text in texts_of(path)]
-    assert list(findings(ours, measured)) == []
+    assert list(findings(trained, measured)) == []
+    assert list(findings(ours, sample_texts())) == []
 
 
 def item(role: Role = Role.SENTENCE, **texts: str) -> Item:
@@ -60,6 +68,9 @@ def test_what_is_found() -> None:
     assert of(item(en=english, lt=english.replace("cleaning", "repairs")))[0].startswith("lt: looks like en")
     assert "times as long" in of(item(en=english, lt="Biblioteka uždaryta."))[0]
     assert of(good, measured=english.upper() + " And more.")[0].startswith("en: ten words in a row")
+    assert of(item(en="Closed.", lt="Uždaryta."), measured="closed.") == [
+        "en: is a text of a set that measures: Closed.…"
+    ]
     assert len(grams(english)) == 7
     assert grams("nine words are too few to be copied here") == set()
 
@@ -79,7 +90,6 @@ def test_how_text_is_read(tmp_path: Path) -> None:
     assert text.pairs == (Pair(2, 3, (4, 5)),)
     assert [text.items[i].role for i in (2, 3, 4, 5, 6)] == ["question", *["passage"] * 3, "sentence"]
     assert text.items[6].where == f"{tmp_path / 'b.jsonl'}:2"
-    assert text.alone == [0, 1, 6]
     assert read_training_text(text_files([tmp_path], ["a"])).pairs == (Pair(0, 1, (2, 3)),)
 
 
@@ -93,6 +103,7 @@ def test_how_text_is_read(tmp_path: Path) -> None:
         ('{"en": "a", "fa": "b"}', r"has en, fa\. Give each text in the same languages \(en, lt\)"),
         ('{"question": {"en": "a", "lt": "b"}}', "has question. Give question, answer, and near"),
         ('{"question": {"en": "a", "lt": "b"}, "answer": 3}', "is no object of texts"),
+        ('{"question": {"en": "a", "lt": "b"}, "answer": {"en": "a", "lt": "b"}, "near": 3}', "near is no list"),
     ],
 )
 def test_lines_that_cannot_be_read(tmp_path: Path, line: str, said: str) -> None:
